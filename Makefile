@@ -1,0 +1,38 @@
+# Every everyday verb, each a thin call. `make help` lists them. Personal overrides go into Makefile.local.
+SHELL := /bin/bash
+export FAIRLEAD_CACHE ?= $(HOME)/.cache/fairlead
+PRESET ?= dev
+BUILD := build/$(PRESET)
+JOBS ?= $(shell nproc)
+-include Makefile.local
+
+.PHONY: help deps configure build unit test check fmt clean
+
+help: ## print this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+deps: ## install the Debian packages and Python tools that are missing
+	@tools/deps/install.sh
+
+configure: deps
+	@cmake --preset $(PRESET) > /dev/null
+
+build: configure ## build everything (PRESET=dev|release|asan-ubsan|tsan)
+	@cmake --build $(BUILD) -j $(JOBS)
+
+unit: configure ## build and run the unit tests (PRESET as above)
+	@cmake --build $(BUILD) -j $(JOBS) --target unit_tests
+	@tools/check/unit.py $(BUILD)
+
+check: configure ## layer order, headers that compile alone
+	@tools/check/layers.py $(BUILD)/layers.txt
+	@tools/check/headers.py $(BUILD)
+
+fmt: deps ## format the C++ sources in place
+	@git ls-files '*.cc' '*.h' | xargs clang-format-14 -i
+
+test: ## everything CI runs, with a closing line of counts
+	@tools/check/test.sh
+
+clean: ## remove build output (never the cache)
+	rm -rf build
