@@ -4,7 +4,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
+#include "lib/base/strings.h"
 
 // Glue over absl::Status: early return, and context added on the way up.
 namespace fairlead::base {
@@ -12,7 +12,7 @@ namespace fairlead::base {
 // The same status with "context: " before its message; OK stays OK.
 inline absl::Status WithContext(const absl::Status& status, std::string_view context) {
   if (status.ok()) return status;
-  return absl::Status(status.code(), absl::StrCat(context, ": ", status.message()));
+  return absl::Status(status.code(), StrCat(context, ": ", status.message()));
 }
 
 }  // namespace fairlead::base
