@@ -25,8 +25,8 @@ struct HttpServerRequest {
 };
 
 // The answer to one request: Send() once, or Begin(), any number of Write(), End(). Any thread.
-// When the last reference goes before an answer the connection is closed; before End() the stream is
-// cut, which the client sees as an error and not as an end.
+// When the last reference goes before an answer the connection is closed; before End() the stream
+// is cut, which the client sees as an error and not as an end.
 class HttpResponder {
  public:
   virtual ~HttpResponder() = default;
@@ -76,7 +76,8 @@ class HttpServer {
   virtual void Stop() = 0;
 };
 
-// The value of `name` in a query, percent-decoded ('+' is a blank); "" when absent or badly encoded.
+// The value of `name` in a query, percent-decoded ('+' is a blank); "" when absent or badly
+// encoded.
 std::string QueryValue(std::string_view query, std::string_view name);
 // Percent-decodes; false when badly encoded.
 bool PercentDecode(std::string_view text, std::string* out);

@@ -16,7 +16,7 @@ namespace fairlead::fakes {
 class ManualLoop : public base::Loop {
  public:
   void Post(std::function<void()> task) override {
-    base::MutexLock lock(&mutex_);
+    base::MutexLock lock(mutex_);
     tasks_.push_back(std::move(task));
   }
 
@@ -64,7 +64,7 @@ class ManualLoop : public base::Loop {
   };
 
   std::function<void()> Take() {
-    base::MutexLock lock(&mutex_);
+    base::MutexLock lock(mutex_);
     if (tasks_.empty()) return nullptr;
     std::function<void()> task = std::move(tasks_.front());
     tasks_.pop_front();
