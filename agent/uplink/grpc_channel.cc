@@ -23,7 +23,10 @@ template <typename Out, typename In>
 class ClientStream : public grpc::ClientBidiReactor<Out, In>,
                      public std::enable_shared_from_this<ClientStream<Out, In>> {
  public:
-  ClientStream(base::Loop* loop, wire::StreamHandler<In>* handler) : loop_(loop), handler_(handler) {}
+  ClientStream(base::Loop* loop, wire::StreamHandler<In>* handler, const std::string& identity)
+      : loop_(loop), handler_(handler) {
+    if (!identity.empty()) context_.AddMetadata("fairlead-identity", identity);
+  }
 
   grpc::ClientContext* context() { return &context_; }
 
@@ -81,7 +84,8 @@ class ClientStream : public grpc::ClientBidiReactor<Out, In>,
 
   void OnDone(const grpc::Status& status) override {
     loop_->Post([self = this->shared_from_this(), status] {
-      if (self->handler_ != nullptr) std::exchange(self->handler_, nullptr)->OnClosed(ToAbsl(status));
+      if (self->handler_ != nullptr)
+        std::exchange(self->handler_, nullptr)->OnClosed(ToAbsl(status));
     });
     self_.reset();
   }
@@ -123,7 +127,8 @@ class ClientStream : public grpc::ClientBidiReactor<Out, In>,
 template <typename Out, typename In>
 class ClientSender : public wire::StreamSender<Out> {
  public:
-  explicit ClientSender(std::shared_ptr<ClientStream<Out, In>> stream) : stream_(std::move(stream)) {}
+  explicit ClientSender(std::shared_ptr<ClientStream<Out, In>> stream)
+      : stream_(std::move(stream)) {}
   ~ClientSender() override { stream_->Detach(); }
   void Send(Out message) override { stream_->Send(std::move(message)); }
   [[nodiscard]] size_t QueuedBytes() const override { return stream_->QueuedBytes(); }
@@ -134,12 +139,17 @@ class ClientSender : public wire::StreamSender<Out> {
 
 class GrpcChannel : public wire::AgentChannel {
  public:
-  GrpcChannel(std::shared_ptr<grpc::Channel> channel, base::Loop* loop, int enroll_timeout_ms)
-      : stub_(v1::AgentService::NewStub(channel)), loop_(loop), enroll_timeout_ms_(enroll_timeout_ms) {}
+  GrpcChannel(std::shared_ptr<grpc::Channel> channel, base::Loop* loop,
+              const ChannelOptions& options)
+      : stub_(v1::AgentService::NewStub(channel)),
+        loop_(loop),
+        enroll_timeout_ms_(options.enroll_timeout_ms),
+        identity_(options.plaintext ? options.identity : "") {}
 
   std::unique_ptr<wire::StreamSender<v1::ControlUp>> OpenControl(
       wire::StreamHandler<v1::ControlDown>* handler) override {
-    auto stream = std::make_shared<ClientStream<v1::ControlUp, v1::ControlDown>>(loop_, handler);
+    auto stream =
+        std::make_shared<ClientStream<v1::ControlUp, v1::ControlDown>>(loop_, handler, identity_);
     stub_->async()->Control(stream->context(), stream.get());
     stream->Start();
     return std::make_unique<ClientSender<v1::ControlUp, v1::ControlDown>>(std::move(stream));
@@ -147,7 +157,8 @@ class GrpcChannel : public wire::AgentChannel {
 
   std::unique_ptr<wire::StreamSender<v1::ChangesUp>> OpenChanges(
       wire::StreamHandler<v1::ChangesDown>* handler) override {
-    auto stream = std::make_shared<ClientStream<v1::ChangesUp, v1::ChangesDown>>(loop_, handler);
+    auto stream =
+        std::make_shared<ClientStream<v1::ChangesUp, v1::ChangesDown>>(loop_, handler, identity_);
     stub_->async()->Changes(stream->context(), stream.get());
     stream->Start();
     return std::make_unique<ClientSender<v1::ChangesUp, v1::ChangesDown>>(std::move(stream));
@@ -164,27 +175,30 @@ class GrpcChannel : public wire::AgentChannel {
     call->request = request;
     call->context.set_deadline(std::chrono::system_clock::now() +
                                std::chrono::milliseconds(enroll_timeout_ms_));
-    stub_->async()->Enroll(&call->context, &call->request, &call->response,
-                           [call, done = std::move(done), loop = loop_](const grpc::Status& status) {
-                             loop->Post([call, done, status] {
-                               if (status.ok()) {
-                                 done(std::move(call->response));
-                               } else {
-                                 done(ToAbsl(status));
-                               }
-                             });
-                           });
+    stub_->async()->Enroll(
+        &call->context, &call->request, &call->response,
+        [call, done = std::move(done), loop = loop_](const grpc::Status& status) {
+          loop->Post([call, done, status] {
+            if (status.ok()) {
+              done(std::move(call->response));
+            } else {
+              done(ToAbsl(status));
+            }
+          });
+        });
   }
 
  private:
   std::unique_ptr<v1::AgentService::Stub> stub_;
   base::Loop* const loop_;
   const int enroll_timeout_ms_;
+  const std::string identity_;
 };
 
 }  // namespace
 
-std::unique_ptr<wire::AgentChannel> MakeGrpcChannel(const ChannelOptions& options, base::Loop* loop) {
+std::unique_ptr<wire::AgentChannel> MakeGrpcChannel(const ChannelOptions& options,
+                                                    base::Loop* loop) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(4 << 20);
   arguments.SetMaxSendMessageSize(4 << 20);
@@ -210,7 +224,7 @@ std::unique_ptr<wire::AgentChannel> MakeGrpcChannel(const ChannelOptions& option
     if (!options.server_name.empty()) arguments.SetSslTargetNameOverride(options.server_name);
   }
   auto channel = grpc::CreateCustomChannel(options.target, credentials, arguments);
-  return std::make_unique<GrpcChannel>(std::move(channel), loop, options.enroll_timeout_ms);
+  return std::make_unique<GrpcChannel>(std::move(channel), loop, options);
 }
 
 }  // namespace fairlead::agent

@@ -30,7 +30,8 @@ wire::Peer PeerOf(const grpc::CallbackServerContext& context, const std::string&
   peer.address = context.peer();
   const auto auth = context.auth_context();
   if (auth != nullptr) {
-    for (const grpc::string_ref& uri : auth->FindPropertyValues(GRPC_PEER_SPIFFE_ID_PROPERTY_NAME)) {
+    for (const grpc::string_ref& uri :
+         auth->FindPropertyValues(GRPC_PEER_SPIFFE_ID_PROPERTY_NAME)) {
       peer.identity = AgentIdentity({uri.data(), uri.size()}, trust_domain);
     }
     for (const grpc::string_ref& pem : auth->FindPropertyValues(GRPC_X509_PEM_CERT_PROPERTY_NAME)) {
@@ -159,7 +160,8 @@ class ServerStream : public grpc::ServerBidiReactor<In, Out>,
 template <typename In, typename Out>
 class ServerSender : public wire::StreamSender<Out> {
  public:
-  explicit ServerSender(std::shared_ptr<ServerStream<In, Out>> stream) : stream_(std::move(stream)) {}
+  explicit ServerSender(std::shared_ptr<ServerStream<In, Out>> stream)
+      : stream_(std::move(stream)) {}
   ~ServerSender() override { stream_->Detach(); }
   void Send(Out message) override { stream_->Send(std::move(message)); }
   [[nodiscard]] size_t QueuedBytes() const override { return stream_->QueuedBytes(); }
@@ -171,7 +173,10 @@ class ServerSender : public wire::StreamSender<Out> {
 class Service : public v1::AgentService::CallbackService {
  public:
   Service(wire::AgentService* service, base::Loop* loop, std::string trust_domain, bool plaintext)
-      : service_(service), loop_(loop), trust_domain_(std::move(trust_domain)), plaintext_(plaintext) {}
+      : service_(service),
+        loop_(loop),
+        trust_domain_(std::move(trust_domain)),
+        plaintext_(plaintext) {}
 
   grpc::ServerBidiReactor<v1::ControlUp, v1::ControlDown>* Control(
       grpc::CallbackServerContext* context) override {
@@ -195,10 +200,11 @@ class Service : public v1::AgentService::CallbackService {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     loop_->Post([this, reactor, response, request = *request,
                  peer = PeerOf(*context, trust_domain_, plaintext_)] {
-      service_->OnEnroll(peer, request, [reactor, response](absl::StatusOr<v1::EnrollResponse> answer) {
-        if (answer.ok()) *response = *std::move(answer);
-        reactor->Finish(ToGrpc(answer.status()));
-      });
+      service_->OnEnroll(peer, request,
+                         [reactor, response](absl::StatusOr<v1::EnrollResponse> answer) {
+                           if (answer.ok()) *response = *std::move(answer);
+                           reactor->Finish(ToGrpc(answer.status()));
+                         });
     });
     return reactor;
   }
