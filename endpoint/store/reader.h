@@ -1,0 +1,87 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "endpoint/store/types.h"
+
+namespace fairlead::sql {
+class Connection;
+}
+
+namespace fairlead::endpoint::store {
+
+// Empty = any. `kind` matches kind or resource, ignoring ASCII case.
+struct ObjectFilter {
+  std::optional<U128> account;
+  std::optional<std::string> group;
+  std::string kind;
+  std::optional<std::string> name_space;
+  std::string name;
+  std::string application;
+};
+
+struct ObjectPageRequest {
+  ObjectFilter filter;
+  int limit = 500;             // 1 .. 5000
+  std::string continue_token;  // "" = from the beginning
+  bool bodies = true;
+};
+
+struct StoredObject {
+  U128 account;
+  Kind kind;
+  ObjectName object;
+  std::string uid;
+  std::string resource_version;
+  uint64_t history = 0;
+  U128 content_hash;
+  std::string application;
+  uint64_t seq = 0;
+  bool held = false;
+  int64_t changed_ms = 0;  // store's wall clock, when the agent had received what is stored
+  std::string body;        // decompressed; "" unless asked for
+};
+
+struct ObjectPage {
+  std::vector<StoredObject> objects;  // in a fixed order: account and kind, namespace, name
+  std::string continue_token;         // "" = the end
+};
+
+struct Sums {
+  uint64_t count = 0;
+  U128 sum;
+};
+
+// Reads over a connection of its own: sees committed rows, never blocks the writer, is never
+// blocked. Threads: one at a time. Each call sees one consistent state; pages of one walk may see
+// later ones, but an object that stays is never skipped and never comes twice. Errors:
+// InvalidArgument (bad continue token or limit), NotFound, Unavailable, DataLoss.
+class Reader {
+ public:
+  explicit Reader(std::unique_ptr<sql::Connection> connection);
+  ~Reader();
+
+  // All shards of the store, or of one account.
+  absl::StatusOr<std::vector<ShardState>> Shards(std::optional<U128> account);
+  // Positions of a shard, with anchors when asked: what a Grant carries. Also the freshness of each
+  // kind and watch.
+  absl::StatusOr<std::vector<Position>> Positions(const ShardKey& key, bool anchors);
+  absl::StatusOr<ObjectPage> Objects(const ObjectPageRequest& request);
+  absl::StatusOr<StoredObject> Object(const U128& account, std::string_view group,
+                                      std::string_view resource, const ObjectName& name);
+  // Count and sum computed from the rows themselves (invariant 9).
+  absl::StatusOr<Sums> Recompute(const ShardKey& key, std::string_view group,
+                                 std::string_view resource, std::string_view watch);
+
+ private:
+  std::unique_ptr<sql::Connection> connection_;
+};
+
+}  // namespace fairlead::endpoint::store

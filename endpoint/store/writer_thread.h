@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "endpoint/store/store.h"
+#include "endpoint/store/types.h"
+#include "endpoint/store/writer.h"
+#include "lib/base/clock.h"
+
+namespace fairlead::metrics {
+class Registry;
+}
+
+namespace fairlead::endpoint::store {
+
+struct WriterThreadOptions {
+  size_t queue_bytes = size_t{64} << 20;
+  size_t group_bytes = size_t{4} << 20;  // most in one transaction
+  base::Duration retry_first = base::milliseconds(100);
+  base::Duration retry_most = base::seconds(10);
+  WriterOptions writer;
+};
+
+// The one thread that writes the database: groups the batches that wait into one transaction, and
+// runs the store's other writes between transactions.
+//
+// Guarantees: `done` of a batch runs after its commit, in submission order for one shard; nothing
+//   accepted is lost while the process lives: with a full disk or an I/O error the same batches are
+//   tried again with backoff, and healthy() is false meanwhile.
+// Threads: Submit, Do, healthy, queued_bytes from any thread. `done` runs on the writer's thread:
+// post it
+//   to a loop, and keep it short.
+// Bounds: queue_bytes; one batch is always let in when the queue is empty.
+class WriterThread {
+ public:
+  using BatchDone = std::function<void(BatchResult)>;
+  // Runs on the writer's thread between transactions.
+  using Task = std::function<void(Store& store)>;
+
+  // `store` must outlive the thread and is touched by nobody else until Stop(). `registry` may be
+  // null.
+  WriterThread(Store* store, const WriterThreadOptions& options, metrics::Registry* registry);
+  ~WriterThread();
+  WriterThread(const WriterThread&) = delete;
+  WriterThread& operator=(const WriterThread&) = delete;
+
+  // ResourceExhausted when the queue is full: `done` is not called then; the caller's credit should
+  // have prevented it. Unavailable after Stop.
+  absl::Status Submit(Batch batch, BatchDone done);
+  // Tasks keep their order with the batches of Submit. Unavailable after Stop (the task is
+  // dropped).
+  absl::Status Do(Task task);
+  // Store::NewTerm on the writer's thread, and the shard's snapshots are forgotten.
+  absl::Status NewTerm(const ShardKey& key, std::string holder, bool raise_epoch,
+                       std::function<void(absl::StatusOr<ShardState>)> done);
+
+  [[nodiscard]] bool healthy() const;
+  // Why not, for people; "" when healthy.
+  [[nodiscard]] std::string problem() const;
+  [[nodiscard]] size_t queued_bytes() const;
+
+  // Finishes what is queued, for at most `deadline`; what is left is answered Unavailable.
+  void Stop(base::Duration deadline);
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace fairlead::endpoint::store
