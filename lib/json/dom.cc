@@ -12,14 +12,14 @@
 namespace fairlead::json {
 namespace {
 
-Json::CharReaderBuilder StrictReader(int max_depth) {
+Json::CharReaderBuilder StrictReader() {
   Json::CharReaderBuilder builder;
   Json::CharReaderBuilder::strictMode(&builder.settings_);
   builder["strictRoot"] = false;
   builder["collectComments"] = false;
   builder["skipBom"] = false;
-  // jsoncpp counts the scalar at the bottom as a level, and throws beyond the limit.
-  builder["stackLimit"] = max_depth + 1;
+  // jsoncpp counts the scalar at the bottom as a level.
+  builder["stackLimit"] = static_cast<int>(TokenWalker::kMaxDepth) + 1;
   return builder;
 }
 
@@ -30,11 +30,12 @@ absl::StatusOr<Json::Value> ParseJson(std::string_view text, const ParseOptions&
     return absl::ResourceExhaustedError(
         base::StrCat("JSON: ", text.size(), " bytes, more than ", options.max_bytes));
   }
-  // jsoncpp alone lets bad UTF-8, control bytes and odd numbers pass.
+  // jsoncpp alone lets bad UTF-8, control bytes and odd numbers pass, and throws when nested too
+  // deep.
   StructuralIndex index;
-  FAIRLEAD_RETURN_IF_ERROR(CheckJson(text, &index));
+  FAIRLEAD_RETURN_IF_ERROR(CheckJson(text, &index, options.max_depth));
   try {
-    const std::unique_ptr<Json::CharReader> reader(StrictReader(options.max_depth).newCharReader());
+    const std::unique_ptr<Json::CharReader> reader(StrictReader().newCharReader());
     Json::Value value;
     std::string errors;  // quotes the text, so it is not passed on
     if (!reader->parse(text.data(), text.data() + text.size(), &value, &errors)) {
@@ -45,7 +46,7 @@ absl::StatusOr<Json::Value> ParseJson(std::string_view text, const ParseOptions&
     }
     return value;
   } catch (const std::exception&) {
-    return absl::InvalidArgumentError(base::StrCat("JSON: nested deeper than ", options.max_depth));
+    return absl::InvalidArgumentError("JSON: refused");
   }
 }
 

@@ -14,7 +14,7 @@ namespace fairlead::json {
 
 struct ParseOptions {
   size_t max_bytes = size_t{16} << 20;
-  int max_depth = 200;  // nested arrays and objects
+  size_t max_depth = 200;  // nested arrays and objects; more than 1000 counts as 1000
 };
 
 // Exactly one JSON value of any type by RFC 8259: no comments, no trailing commas, no duplicate

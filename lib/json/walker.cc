@@ -68,7 +68,7 @@ bool TokenWalker::SkipValue() {
   for (;;) {
     const char c = At(next_);
     if (c == '{' || c == '[') {
-      if (depth == kMaxDepth) {
+      if (depth == max_depth_) {
         too_deep_ = true;
         return Fail();
       }
@@ -95,7 +95,7 @@ bool TokenWalker::SkipValue() {
 
 absl::Status TokenWalker::status() const {
   if (!failed_) return absl::OkStatus();
-  const std::string what = too_deep_ ? base::StrCat("JSON: nested deeper than ", kMaxDepth)
+  const std::string what = too_deep_ ? base::StrCat("JSON: nested deeper than ", max_depth_)
                                      : std::string("JSON: malformed");
   return absl::InvalidArgumentError(base::StrCat(what, " at byte ", Offset()));
 }
@@ -113,9 +113,9 @@ bool ObjectCursor::Next(TokenWalker* walker, std::string_view text) {
   return walker->Take(':') || walker->Fail();
 }
 
-absl::Status CheckJson(std::string_view text, StructuralIndex* index) {
+absl::Status CheckJson(std::string_view text, StructuralIndex* index, size_t max_depth) {
   FAIRLEAD_RETURN_IF_ERROR(index->Build(text));
-  TokenWalker walker(text, *index);
+  TokenWalker walker(text, *index, max_depth);
   if (walker.SkipValue() && !walker.AtEnd()) walker.Fail();
   FAIRLEAD_RETURN_IF_ERROR(walker.status());
   if (!EscapesAreValid(text)) return absl::InvalidArgumentError("JSON: bad escape in a string");

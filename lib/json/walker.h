@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -11,15 +12,19 @@ namespace fairlead::json {
 
 // Walks the tokens of a StructuralIndex and checks the grammar of RFC 8259 on its way: what was
 // walked is balanced, has commas and colons where they belong, and exact numbers and literals.
-// Escapes inside strings are not looked at (text.h). Nesting is limited to kMaxDepth.
+// Escapes inside strings are not looked at (text.h). Nesting below SkipValue() is limited to
+// `max_depth`.
 // After the first false it stays failed; status() says why, with an offset and no content.
 class TokenWalker {
  public:
   static constexpr size_t kMaxDepth = 1000;
 
-  // Both must outlive the walker.
-  TokenWalker(std::string_view text, const StructuralIndex& index)
-      : text_(text), tokens_(index.tokens()), count_(index.count()) {}
+  // Text and index must outlive the walker; a `max_depth` above kMaxDepth counts as that.
+  TokenWalker(std::string_view text, const StructuralIndex& index, size_t max_depth = kMaxDepth)
+      : text_(text),
+        tokens_(index.tokens()),
+        count_(index.count()),
+        max_depth_(std::min(max_depth, kMaxDepth)) {}
 
   // First byte of the next token, 0 at the end.
   char Peek() const { return At(next_); }
@@ -61,6 +66,7 @@ class TokenWalker {
   std::string_view text_;
   const uint32_t* tokens_;
   size_t count_;
+  size_t max_depth_;
   size_t next_ = 0;
   bool failed_ = false;
   bool too_deep_ = false;
@@ -68,7 +74,7 @@ class TokenWalker {
 
 // The members of one object, in order. Use:
 //   if (!walker.Take('{')) wrong type;
-//   for (ObjectCursor member; member.Next(&walker);) { read or skip exactly one value }
+//   for (ObjectCursor member; member.Next(&walker, text);) { read or skip exactly one value }
 //   if (walker.failed()) malformed;
 struct ObjectCursor {
   // False at the closing brace (then stepped over) or on a grammar error.
@@ -81,6 +87,7 @@ struct ObjectCursor {
 };
 
 // One text holding one value of any type: UTF-8, grammar, escapes, nothing behind it.
-absl::Status CheckJson(std::string_view text, StructuralIndex* index);
+absl::Status CheckJson(std::string_view text, StructuralIndex* index,
+                       size_t max_depth = TokenWalker::kMaxDepth);
 
 }  // namespace fairlead::json
