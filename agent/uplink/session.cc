@@ -1,0 +1,191 @@
+#include "agent/uplink/session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "lib/base/strings.h"
+#include "lib/log/log.h"
+
+namespace fairlead::agent {
+
+struct Uplink::ControlStream : wire::StreamHandler<v1::ControlDown> {
+  explicit ControlStream(Uplink* owner) : owner(owner) {}
+  void OnMessage(v1::ControlDown message) override { owner->OnControl(message); }
+  void OnClosed(const absl::Status& why) override { owner->Lost(why.ToString()); }
+  Uplink* owner;
+  std::unique_ptr<wire::StreamSender<v1::ControlUp>> sender;
+};
+
+struct Uplink::ChangesStream : wire::StreamHandler<v1::ChangesDown> {
+  explicit ChangesStream(Uplink* owner) : owner(owner) {}
+  void OnMessage(v1::ChangesDown message) override { owner->OnChanges(message); }
+  void OnClosed(const absl::Status& why) override { owner->Lost(why.ToString()); }
+  Uplink* owner;
+  std::unique_ptr<wire::StreamSender<v1::ChangesUp>> sender;
+};
+
+Uplink::Uplink(const UplinkOptions& options, MakeChannel make_channel, UplinkListener* listener,
+               base::Loop* loop)
+    : options_(options),
+      make_channel_(std::move(make_channel)),
+      listener_(listener),
+      loop_(loop),
+      backoff_(options.backoff, options.seed) {
+  uint64_t random = options.seed;
+  // Agents of one fleet do not all begin with the first address.
+  if (!options_.endpoints.empty()) {
+    next_endpoint_ = base::NextRandom(&random) % options_.endpoints.size();
+  }
+}
+
+Uplink::~Uplink() { Stop(); }
+
+void Uplink::Start() { Connect(); }
+
+void Uplink::Stop() {
+  beat_timer_.reset();
+  retry_timer_.reset();
+  changes_.reset();
+  control_.reset();
+  channel_.reset();
+  welcomed_ = false;
+}
+
+void Uplink::Reconnect(const std::string& why) {
+  if (control_) Lost(why);
+}
+
+void Uplink::Connect() {
+  endpoint_ = options_.endpoints[next_endpoint_++ % options_.endpoints.size()];
+  channel_ = make_channel_(endpoint_);
+  control_ = std::make_unique<ControlStream>(this);
+  control_->sender = channel_->OpenControl(control_.get());
+  v1::ControlUp hello;
+  *hello.mutable_hello() = listener_->MakeHello();
+  control_->sender->Send(std::move(hello));
+  heard_ = loop_->clock().Now();
+  beat_timer_ = loop_->After(options_.welcome_timeout, [this] {
+    if (!welcomed_) Lost("no Welcome in time");
+  });
+}
+
+// May be called from inside a stream's own callback, so the streams are destroyed later.
+void Uplink::Lost(const std::string& why) {
+  if (!control_) return;
+  log::Warn("session lost", {{"endpoint", endpoint_}, {"reason", why}});
+  struct Remains {
+    std::unique_ptr<wire::AgentChannel> channel;
+    std::unique_ptr<ControlStream> control;
+    std::unique_ptr<ChangesStream> changes;
+  };
+  auto remains = std::make_shared<Remains>();
+  remains->channel = std::move(channel_);
+  remains->control = std::move(control_);
+  remains->changes = std::move(changes_);
+  remains->control->sender.reset();
+  if (remains->changes) remains->changes->sender.reset();
+  loop_->Post([remains] {});
+  welcomed_ = false;
+  beat_timer_.reset();
+  retry_timer_ = loop_->After(backoff_.Next(), [this] { Connect(); });
+  listener_->OnLost(why);
+}
+
+void Uplink::OnControl(const v1::ControlDown& message) {
+  heard_ = loop_->clock().Now();
+  switch (message.message_case()) {
+    case v1::ControlDown::kWelcome:
+      return OnWelcome(message.welcome());
+    case v1::ControlDown::kGrant:
+      OpenChanges();
+      return listener_->OnGrant(message.grant());
+    case v1::ControlDown::kRevoke:
+      return listener_->OnRevoke(message.revoke());
+    case v1::ControlDown::kAccountRules:
+      return listener_->OnRules(message.account_rules());
+    case v1::ControlDown::kClaimRefused:
+      return listener_->OnClaimRefused(message.claim_refused());
+    case v1::ControlDown::kDrain:
+      return Lost(base::StrCat("the endpoint drains: ", message.drain().reason()));
+    case v1::ControlDown::kBeat:
+    case v1::ControlDown::MESSAGE_NOT_SET:
+      return;
+  }
+}
+
+void Uplink::OnWelcome(const v1::Welcome& welcome) {
+  if (welcomed_) return;
+  welcomed_ = true;
+  session_id_ = welcome.session_id();
+  beat_interval_ = base::milliseconds(std::clamp(welcome.beat_interval_ms(), 100U, 60'000U));
+  lease_ = base::milliseconds(std::clamp(welcome.lease_ms(), 300U, 300'000U));
+  log::Info("session opened",
+            {{"endpoint", endpoint_}, {"endpointVersion", welcome.endpoint_version()}});
+  listener_->OnWelcome(welcome);
+  Beat();
+}
+
+void Uplink::OpenChanges() {
+  if (changes_ || !channel_) return;
+  changes_ = std::make_unique<ChangesStream>(this);
+  changes_->sender = channel_->OpenChanges(changes_.get());
+  v1::ChangesUp open;
+  open.mutable_open()->set_session_id(session_id_);
+  changes_->sender->Send(std::move(open));
+}
+
+void Uplink::OnChanges(const v1::ChangesDown& message) {
+  heard_ = loop_->clock().Now();
+  switch (message.message_case()) {
+    case v1::ChangesDown::kAck:
+      backoff_.Reset();
+      return listener_->OnAck(message.ack());
+    case v1::ChangesDown::kPositions:
+      return listener_->OnPositions(message.positions());
+    case v1::ChangesDown::kWant:
+      return listener_->OnWant(message.want());
+    case v1::ChangesDown::kSnapshotAdmit:
+      return listener_->OnAdmit(message.snapshot_admit());
+    case v1::ChangesDown::MESSAGE_NOT_SET:
+      return;
+  }
+}
+
+void Uplink::Beat() {
+  const base::Duration silent = loop_->clock().Now() - heard_;
+  if (silent > lease_) return Lost("the endpoint has fallen silent");
+  v1::ControlUp beat;
+  beat.mutable_beat()->set_number(++beats_);
+  control_->sender->Send(std::move(beat));
+  beat_timer_ = loop_->After(beat_interval_, [this] { Beat(); });
+}
+
+void Uplink::SendClaims(v1::Claims claims) {
+  if (!welcomed_) return;
+  v1::ControlUp message;
+  *message.mutable_claims() = std::move(claims);
+  control_->sender->Send(std::move(message));
+}
+
+void Uplink::SendStatus(v1::AccountStatus status) {
+  if (!welcomed_) return;
+  v1::ControlUp message;
+  *message.mutable_account_status() = std::move(status);
+  control_->sender->Send(std::move(message));
+}
+
+void Uplink::SendBatch(v1::Batch batch) {
+  if (!changes_) return;
+  v1::ChangesUp message;
+  *message.mutable_batch() = std::move(batch);
+  changes_->sender->Send(std::move(message));
+}
+
+void Uplink::AskSnapshot(v1::SnapshotAsk ask) {
+  if (!changes_) return;
+  v1::ChangesUp message;
+  *message.mutable_snapshot_ask() = std::move(ask);
+  changes_->sender->Send(std::move(message));
+}
+
+}  // namespace fairlead::agent
