@@ -1,0 +1,325 @@
+#include "lib/wire/outbox.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "lib/base/status.h"
+#include "lib/wire/codec.h"
+
+namespace fairlead::wire {
+
+namespace v1 = fairlead::agent::v1;
+
+namespace {
+
+constexpr size_t kEntryOverhead = 64;
+
+base::U128 KeyOf(const v1::Kind& kind, std::string_view name_space, std::string_view name) {
+  return base::ObjectKey(kind.group(), kind.resource(), name_space, name);
+}
+
+uint32_t Age(base::Time received, base::Time now) {
+  return static_cast<uint32_t>(std::min<int64_t>(base::AgeMs(now - received), UINT32_MAX));
+}
+
+}  // namespace
+
+Outbox::Outbox(const Shard& shard, const OutboxOptions& options)
+    : shard_(shard), options_(options), seq_(shard.last_seq), flush_delay_(options.flush_delay) {}
+
+int Outbox::AddWatch(const Watch& watch) {
+  watches_.push_back({.watch = watch});
+  return static_cast<int>(watches_.size()) - 1;
+}
+
+void Outbox::Change(int watch, v1::Change change, const std::string& seen_before, base::Time now) {
+  WatchState& state = watches_[static_cast<size_t>(watch)];
+  const base::U128 key = KeyOf(state.watch.kind, change.name_space(), change.name());
+  const size_t bytes = change.ByteSizeLong() + kEntryOverhead;
+  const auto [place, fresh] = by_key_.emplace(key, next_live_);
+  if (fresh) {
+    Live& live = live_[next_live_++];
+    live.watch = watch;
+    live.seen_before = seen_before;
+    ++state.live;
+  } else {
+    pending_bytes_ -= live_[place->second].bytes;
+    ++coalesced_;
+  }
+  Live& live = live_[place->second];
+  live.change = std::move(change);
+  live.received = now;
+  live.bytes = bytes;
+  pending_bytes_ += bytes;
+  oldest_ = std::min(oldest_, now);
+}
+
+void Outbox::Seen(int watch, uint64_t history, const std::string& seen, bool urgent,
+                  base::Time now) {
+  WatchState& state = watches_[static_cast<size_t>(watch)];
+  state.history = history;
+  state.seen = seen;
+  state.seen_at = now;
+  state.urgent = state.urgent || urgent;
+  moved_ = true;
+  if (last_checkpoint_ == base::Time{}) last_checkpoint_ = now;
+}
+
+void Outbox::QueuePart(int watch, v1::Entry entry, base::Time now) {
+  const size_t bytes = entry.ByteSizeLong() + kEntryOverhead;
+  pending_bytes_ += bytes;
+  parts_.push_back({watch, std::move(entry), now, bytes});
+  oldest_ = std::min(oldest_, now);
+}
+
+void Outbox::SnapshotBegin(int watch, v1::SnapshotBegin begin, base::Time now) {
+  WatchState& state = watches_[static_cast<size_t>(watch)];
+  state.snapshot.emplace();
+  state.snapshot->id = begin.snapshot_id();
+  begin.set_watch(state.watch.name);
+  begin.set_rules_hash(state.watch.rules_hash);
+  v1::Entry entry;
+  *entry.mutable_snapshot_begin() = std::move(begin);
+  QueuePart(watch, std::move(entry), now);
+}
+
+void Outbox::SnapshotItem(int watch, v1::SnapshotItem item, base::Time now) {
+  WatchState& state = watches_[static_cast<size_t>(watch)];
+  if (!state.snapshot) return;
+  Snapshot& snapshot = *state.snapshot;
+  base::U128 hash;
+  base::FromBytes(item.content_hash(), &hash);
+  snapshot.page_sum += base::SumTerm(KeyOf(state.watch.kind, item.name_space(), item.name()), hash);
+  ++snapshot.page_count;
+  snapshot.page_bytes += item.ByteSizeLong() + kEntryOverhead;
+  *snapshot.page.add_items() = std::move(item);
+  // An item sent of a page that is then dropped comes once more, which does no harm.
+  if (snapshot.page_bytes >= options_.batch_raw_bytes) FlushItems(watch, now);
+}
+
+void Outbox::FlushItems(int watch, base::Time now) {
+  Snapshot& snapshot = *watches_[static_cast<size_t>(watch)].snapshot;
+  if (snapshot.page.items_size() == 0) return;
+  snapshot.page.set_snapshot_id(snapshot.id);
+  v1::Entry entry;
+  *entry.mutable_snapshot_page() = std::exchange(snapshot.page, {});
+  snapshot.page_bytes = 0;
+  ++snapshot.parts_queued;
+  QueuePart(watch, std::move(entry), now);
+}
+
+void Outbox::DropPage(int watch) {
+  WatchState& state = watches_[static_cast<size_t>(watch)];
+  if (!state.snapshot) return;
+  state.snapshot->page.Clear();
+  state.snapshot->page_bytes = 0;
+  state.snapshot->page_count = 0;
+  state.snapshot->page_sum = {};
+}
+
+void Outbox::SnapshotPage(int watch, base::Time now) {
+  WatchState& state = watches_[static_cast<size_t>(watch)];
+  if (!state.snapshot) return;
+  FlushItems(watch, now);
+  state.snapshot->count += std::exchange(state.snapshot->page_count, 0);
+  state.snapshot->sum += std::exchange(state.snapshot->page_sum, {});
+}
+
+bool Outbox::PagesAnswered(int watch) const {
+  const auto& snapshot = watches_[static_cast<size_t>(watch)].snapshot;
+  return snapshot && snapshot->page.items_size() == 0 && snapshot->parts_queued == 0 &&
+         snapshot->answered_seq >= snapshot->last_page_seq;
+}
+
+void Outbox::OnWant(const std::string& snapshot_id, uint64_t through_seq) {
+  for (WatchState& state : watches_) {
+    if (!state.snapshot || state.snapshot->id != snapshot_id) continue;
+    state.snapshot->answered_seq = std::max(state.snapshot->answered_seq, through_seq);
+  }
+}
+
+void Outbox::SnapshotEnd(int watch, const std::string& resource_version, bool consistent,
+                         base::Time now) {
+  WatchState& state = watches_[static_cast<size_t>(watch)];
+  if (!state.snapshot) return;
+  v1::Entry entry;
+  v1::SnapshotEnd* end = entry.mutable_snapshot_end();
+  end->set_snapshot_id(state.snapshot->id);
+  end->set_resource_version(resource_version);
+  if (consistent) {
+    end->set_count(state.snapshot->count);
+    end->set_sum(base::ToBytes(state.snapshot->sum));
+  }
+  QueuePart(watch, std::move(entry), now);
+}
+
+void Outbox::AbandonSnapshot(int watch) {
+  watches_[static_cast<size_t>(watch)].snapshot.reset();
+  std::erase_if(parts_, [&](const Part& part) {
+    if (part.watch == watch) pending_bytes_ -= part.bytes;
+    return part.watch == watch;
+  });
+}
+
+void Outbox::OnAck(const v1::Ack& ack) {
+  while (!in_flight_.empty() && in_flight_.front().first <= ack.seq()) {
+    in_flight_bytes_ -= in_flight_.front().second;
+    in_flight_.pop_front();
+  }
+  credit_ = ack.credit_bytes();
+  flush_delay_ = base::milliseconds(std::min(ack.flush_delay_ms(), 2000U));
+}
+
+bool Outbox::MayCheckpoint(const WatchState& watch) const {
+  if (watch.seen.empty() || watch.snapshot) return false;
+  return watch.seen != watch.checkpointed || watch.history != watch.checkpointed_history;
+}
+
+bool Outbox::CheckpointDue(base::Time now) const {
+  if (!moved_) return false;
+  const bool timely = now >= last_checkpoint_ + options_.checkpoint_interval;
+  return std::any_of(watches_.begin(), watches_.end(), [&](const WatchState& watch) {
+    return (timely || watch.urgent) && MayCheckpoint(watch);
+  });
+}
+
+uint32_t Outbox::KindIndex(int watch, v1::Payload* payload, std::map<int, uint32_t>* kinds) const {
+  const v1::Kind& kind = watches_[static_cast<size_t>(watch)].watch.kind;
+  const auto known = kinds->find(watch);
+  if (known != kinds->end()) return known->second;
+  for (int i = 0; i < payload->kinds_size(); ++i) {
+    if (payload->kinds(i).group() == kind.group() &&
+        payload->kinds(i).resource() == kind.resource()) {
+      return (*kinds)[watch] = static_cast<uint32_t>(i);
+    }
+  }
+  *payload->add_kinds() = kind;
+  return (*kinds)[watch] = static_cast<uint32_t>(payload->kinds_size() - 1);
+}
+
+void Outbox::TakeLive(v1::Payload* payload, std::map<int, uint32_t>* kinds, size_t* bytes,
+                      base::Time now) {
+  while (!live_.empty() && *bytes < options_.batch_raw_bytes) {
+    Live live = std::move(live_.begin()->second);
+    live_.erase(live_.begin());
+    WatchState& state = watches_[static_cast<size_t>(live.watch)];
+    by_key_.erase(KeyOf(state.watch.kind, live.change.name_space(), live.change.name()));
+    --state.live;
+    state.urgent = true;  // the position goes with the last of the changes
+    pending_bytes_ -= live.bytes;
+    *bytes += live.bytes;
+    live.change.set_kind(KindIndex(live.watch, payload, kinds));
+    live.change.set_age_ms(Age(live.received, now));
+    *payload->add_entries()->mutable_change() = std::move(live.change);
+  }
+}
+
+void Outbox::TakeParts(v1::Payload* payload, std::map<int, uint32_t>* kinds, size_t* bytes,
+                       base::Time now) {
+  while (live_.empty() && !parts_.empty() && *bytes < options_.batch_raw_bytes) {
+    Part part = std::move(parts_.front());
+    parts_.pop_front();
+    WatchState& state = watches_[static_cast<size_t>(part.watch)];
+    pending_bytes_ -= part.bytes;
+    *bytes += part.bytes;
+    const uint32_t kind = KindIndex(part.watch, payload, kinds);
+    if (part.entry.has_snapshot_begin()) {
+      part.entry.mutable_snapshot_begin()->set_kind(kind);
+    } else if (part.entry.has_snapshot_page() && state.snapshot) {
+      --state.snapshot->parts_queued;
+      state.snapshot->last_page_seq = seq_ + 1;
+    } else if (part.entry.has_snapshot_end()) {
+      part.entry.mutable_snapshot_end()->set_age_ms(Age(part.received, now));
+      if (state.snapshot && state.snapshot->id == part.entry.snapshot_end().snapshot_id()) {
+        state.snapshot.reset();
+      }
+      state.urgent = true;
+      moved_ = true;
+    }
+    *payload->add_entries() = std::move(part.entry);
+  }
+}
+
+// Behind the changes of the same batch, so that they land together.
+void Outbox::TakeCheckpoints(v1::Payload* payload, std::map<int, uint32_t>* kinds, base::Time now) {
+  const bool timely = now >= last_checkpoint_ + options_.checkpoint_interval;
+  // The oldest pending change of each watch says how far its checkpoint may go.
+  std::map<int, const std::string*> limits;
+  for (const auto& [number, live] : live_) limits.emplace(live.watch, &live.seen_before);
+  bool left = false;
+  for (size_t i = 0; i < watches_.size(); ++i) {
+    WatchState& state = watches_[i];
+    if (!MayCheckpoint(state)) continue;
+    const auto limit = limits.find(static_cast<int>(i));
+    if (!(timely || state.urgent) || (limit != limits.end() && limit->second->empty())) {
+      left = true;
+      continue;
+    }
+    const std::string& version = limit == limits.end() ? state.seen : *limit->second;
+    left = left || limit != limits.end();
+    if (version == state.checkpointed && state.history == state.checkpointed_history) continue;
+    v1::Checkpoint* checkpoint = payload->add_entries()->mutable_checkpoint();
+    checkpoint->set_kind(KindIndex(static_cast<int>(i), payload, kinds));
+    checkpoint->set_history(state.history);
+    checkpoint->set_resource_version(version);
+    checkpoint->set_age_ms(Age(state.seen_at, now));
+    checkpoint->set_rules_hash(state.watch.rules_hash);
+    checkpoint->set_watch(state.watch.name);
+    state.checkpointed = version;
+    state.checkpointed_history = state.history;
+    state.urgent = state.urgent && limit != limits.end();
+  }
+  if (timely) last_checkpoint_ = now;
+  moved_ = left;
+}
+
+absl::StatusOr<std::optional<v1::Batch>> Outbox::Next(base::Time now) {
+  const bool changes = !live_.empty() || !parts_.empty();
+  const bool ripe =
+      changes && (pending_bytes_ >= options_.batch_raw_bytes || now >= oldest_ + flush_delay_);
+  if (!ripe && !CheckpointDue(now)) return std::nullopt;
+  if (!in_flight_.empty() && in_flight_bytes_ >= credit_) return std::nullopt;
+
+  v1::Payload payload;
+  std::map<int, uint32_t> kinds;
+  size_t bytes = 0;
+  TakeLive(&payload, &kinds, &bytes, now);
+  TakeParts(&payload, &kinds, &bytes, now);
+  TakeCheckpoints(&payload, &kinds, now);
+  oldest_ = live_.empty() && parts_.empty() ? base::Time::max() : now;
+  if (payload.entries_size() == 0) return std::nullopt;
+
+  FAIRLEAD_ASSIGN_OR_RETURN(EncodedPayload encoded, EncodePayload(payload, options_.codec));
+  v1::Batch batch;
+  batch.set_account_uid(shard_.account_uid);
+  batch.set_shard(shard_.shard);
+  batch.set_store_epoch(shard_.store_epoch);
+  batch.set_term(shard_.term);
+  batch.set_seq(++seq_);
+  batch.set_codec(options_.codec);
+  batch.set_raw_bytes(encoded.raw_bytes);
+  in_flight_.emplace_back(seq_, encoded.bytes.size());
+  in_flight_bytes_ += encoded.bytes.size();
+  batch.set_payload(std::move(encoded.bytes));
+  return batch;
+}
+
+base::Time Outbox::NextWake() const {
+  if (!in_flight_.empty() && in_flight_bytes_ >= credit_) return base::Time::max();
+  base::Time wake = base::Time::max();
+  if (!live_.empty() || !parts_.empty()) {
+    wake = pending_bytes_ >= options_.batch_raw_bytes ? oldest_ : oldest_ + flush_delay_;
+  }
+  if (!moved_) return wake;
+  for (const WatchState& watch : watches_) {
+    if (!MayCheckpoint(watch)) continue;
+    // A checkpoint held back by pending changes goes with them.
+    const base::Time due = watch.urgent && watch.live == 0
+                               ? watch.seen_at
+                               : last_checkpoint_ + options_.checkpoint_interval;
+    wake = std::min(wake, due);
+  }
+  return wake;
+}
+
+}  // namespace fairlead::wire

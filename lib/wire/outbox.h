@@ -1,0 +1,157 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "api/fairlead/agent/v1/agent.pb.h"
+#include "lib/base/clock.h"
+#include "lib/base/hash.h"
+
+namespace fairlead::wire {
+
+struct OutboxOptions {
+  agent::v1::Codec codec = agent::v1::CODEC_ZSTD;
+  size_t batch_raw_bytes = size_t{256} << 10;  // about 64 KiB compressed
+  size_t pending_bytes = size_t{16} << 20;     // beyond: congested()
+  base::Duration checkpoint_interval = base::minutes(2);
+  base::Duration flush_delay = base::milliseconds(2);  // until an ack says otherwise
+};
+
+// The agent's end of one granted shard: what is to be sent, in which order, in batches.
+//
+// Guarantees: changes of one object are coalesced to the newest and keep the place of the oldest; a
+//   checkpoint of a watch never overtakes one of its changes, and none is sent between the begin
+//   and the end of its snapshot; live changes go before snapshot parts; batches are numbered
+//   last_seq + 1,
+//   + 2, ...; no more bytes are in flight than the last ack allows (one batch always may be).
+// Assumes: the session delivers batches in order or ends, and with it this object: the next grant
+//   says anew where to begin, so nothing is kept for a second try.
+// Bounds: pending_bytes, by the owner's pausing its watches while congested().
+// Pure; one thread. Tests: unit/lib/wire/outbox_test.cc.
+class Outbox {
+ public:
+  struct Shard {
+    std::string account_uid;  // 16 bytes
+    uint32_t shard = 0;
+    uint64_t store_epoch = 0;
+    uint64_t term = 0;
+    uint64_t last_seq = 0;
+  };
+  struct Watch {
+    agent::v1::Kind kind;
+    std::string name;  // "" or the one namespace
+    std::string rules_hash;
+  };
+  Outbox(const Shard& shard, const OutboxOptions& options);
+
+  // The watch's number for everything below.
+  int AddWatch(const Watch& watch);
+
+  // `change` without its kind and age. `seen` is the watch's seen version before this event.
+  void Change(int watch, agent::v1::Change change, const std::string& seen_before, base::Time now);
+  // Nothing at or before `seen` is missing. `urgent`: to be sent with the next batch, not only
+  // every checkpoint_interval.
+  void Seen(int watch, uint64_t history, const std::string& seen, bool urgent, base::Time now);
+
+  void SnapshotBegin(int watch, agent::v1::SnapshotBegin begin, base::Time now);
+  void SnapshotItem(int watch, agent::v1::SnapshotItem item, base::Time now);
+  void DropPage(int watch);
+  void SnapshotPage(int watch, base::Time now);
+  // True when every page of the watch's snapshot was answered by a Want.
+  [[nodiscard]] bool PagesAnswered(int watch) const;
+  void OnWant(const std::string& snapshot_id, uint64_t through_seq);
+  // Adds count and sum, unless the list was not of one version.
+  void SnapshotEnd(int watch, const std::string& resource_version, bool consistent, base::Time now);
+  void AbandonSnapshot(int watch);
+
+  void OnAck(const agent::v1::Ack& ack);
+  // The next batch to send now.
+  [[nodiscard]] absl::StatusOr<std::optional<agent::v1::Batch>> Next(base::Time now);
+  // When Next() may have one: a time to wait for, or max() = only after an ack or something new.
+  [[nodiscard]] base::Time NextWake() const;
+
+  [[nodiscard]] bool congested() const { return pending_bytes_ > options_.pending_bytes; }
+  [[nodiscard]] size_t pending_bytes() const { return pending_bytes_; }
+  [[nodiscard]] size_t pending() const { return live_.size(); }
+  [[nodiscard]] uint64_t last_seq() const { return seq_; }
+  [[nodiscard]] uint64_t coalesced() const { return coalesced_; }
+
+ private:
+  struct Live {
+    int watch = 0;
+    agent::v1::Change change;
+    std::string seen_before;  // of the first event in it
+    base::Time received{};
+    size_t bytes = 0;
+  };
+  struct Part {
+    int watch = 0;
+    agent::v1::Entry entry;
+    base::Time received{};
+    size_t bytes = 0;
+  };
+  struct Snapshot {
+    std::string id;
+    agent::v1::SnapshotPage page;  // items not queued yet
+    size_t page_bytes = 0;
+    uint64_t count = 0;
+    base::U128 sum;
+    uint64_t page_count = 0;  // of the list page under way
+    base::U128 page_sum;
+    uint64_t parts_queued = 0;  // pages queued and not yet in a batch
+    uint64_t last_page_seq = 0;
+    uint64_t answered_seq = 0;
+  };
+  struct WatchState {
+    Watch watch;
+    uint64_t history = 0;
+    std::string seen;
+    std::string checkpointed;  // the version last sent
+    uint64_t checkpointed_history = 0;
+    base::Time seen_at{};
+    uint64_t live = 0;  // entries pending
+    bool urgent = false;
+    std::optional<Snapshot> snapshot;
+  };
+
+  void QueuePart(int watch, agent::v1::Entry entry, base::Time now);
+  void FlushItems(int watch, base::Time now);
+  [[nodiscard]] bool MayCheckpoint(const WatchState& watch) const;
+  [[nodiscard]] bool CheckpointDue(base::Time now) const;
+  uint32_t KindIndex(int watch, agent::v1::Payload* payload, std::map<int, uint32_t>* kinds) const;
+  void TakeLive(agent::v1::Payload* payload, std::map<int, uint32_t>* kinds, size_t* bytes,
+                base::Time now);
+  void TakeParts(agent::v1::Payload* payload, std::map<int, uint32_t>* kinds, size_t* bytes,
+                 base::Time now);
+  void TakeCheckpoints(agent::v1::Payload* payload, std::map<int, uint32_t>* kinds, base::Time now);
+
+  Shard shard_;
+  OutboxOptions options_;
+  std::vector<WatchState> watches_;
+  // Live changes by number; the number is the order, and a coalesced one keeps its own.
+  std::map<uint64_t, Live> live_;
+  absl::flat_hash_map<base::U128, uint64_t> by_key_;  // key and watch -> number
+  uint64_t next_live_ = 0;
+  std::deque<Part> parts_;
+  size_t pending_bytes_ = 0;
+  uint64_t seq_ = 0;
+  uint64_t coalesced_ = 0;
+
+  std::deque<std::pair<uint64_t, size_t>> in_flight_;  // seq, bytes
+  size_t in_flight_bytes_ = 0;
+  uint64_t credit_ = 0;
+  base::Duration flush_delay_;
+  base::Time oldest_{base::Time::max()};  // since when something waits
+  base::Time last_checkpoint_{};
+  bool moved_ = false;  // some watch has a checkpoint to give
+};
+
+}  // namespace fairlead::wire

@@ -1,0 +1,281 @@
+#include "lib/wire/outbox.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "lib/base/backoff.h"
+#include "lib/wire/codec.h"
+
+namespace fairlead::wire {
+namespace {
+
+namespace v1 = fairlead::agent::v1;
+using base::milliseconds;
+using base::minutes;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+const base::Time t0{base::hours(1)};
+
+v1::Change Upsert(const std::string& name, const std::string& version,
+                  const std::string& body = "{}") {
+  v1::Change change;
+  change.set_operation(v1::Change::UPSERT);
+  change.set_name_space("ns");
+  change.set_name(name);
+  change.set_uid("u");
+  change.set_resource_version(version);
+  change.set_content_hash(base::ToBytes(base::Sha256Trunc128(body)));
+  change.set_body(body);
+  return change;
+}
+
+class OutboxTest : public ::testing::Test {
+ protected:
+  explicit OutboxTest(OutboxOptions options = {}) {
+    Outbox::Shard shard;
+    shard.account_uid = std::string(16, 'a');
+    shard.last_seq = 41;
+    outbox_ = std::make_unique<Outbox>(shard, options);
+    Outbox::Watch watch;
+    watch.kind.set_resource("pods");
+    watch.kind.set_kind("Pod");
+    watch.kind.set_version("v1");
+    watch.rules_hash = std::string(16, 'r');
+    pods_ = outbox_->AddWatch(watch);
+  }
+  // The next batch's entries as words; empty when there is none.
+  std::vector<std::string> Next(base::Time now) {
+    auto batch = outbox_->Next(now);
+    EXPECT_TRUE(batch.ok()) << batch.status().ToString();
+    if (!batch.ok() || !batch->has_value()) return {};
+    last_ = **batch;
+    v1::Payload payload;
+    EXPECT_TRUE(DecodePayload(last_.codec(), last_.raw_bytes(), last_.payload(), &payload).ok());
+    std::vector<std::string> words;
+    for (const v1::Entry& entry : payload.entries()) {
+      if (entry.has_change())
+        words.push_back(entry.change().name() + "@" + entry.change().resource_version());
+      if (entry.has_checkpoint())
+        words.push_back("checkpoint " + entry.checkpoint().resource_version());
+      if (entry.has_snapshot_begin()) words.emplace_back("begin");
+      if (entry.has_snapshot_page())
+        words.push_back("page " + std::to_string(entry.snapshot_page().items_size()));
+      if (entry.has_snapshot_end())
+        words.push_back("end " + std::to_string(entry.snapshot_end().count()));
+    }
+    return words;
+  }
+  void Ack(uint64_t seq, uint64_t credit = 1 << 20, uint32_t delay = 2) {
+    v1::Ack ack;
+    ack.set_seq(seq);
+    ack.set_credit_bytes(credit);
+    ack.set_flush_delay_ms(delay);
+    outbox_->OnAck(ack);
+  }
+  void Event(const std::string& name, int version) {
+    outbox_->Change(pods_, Upsert(name, std::to_string(version)), std::to_string(version - 1), t0);
+    outbox_->Seen(pods_, 1, std::to_string(version), false, t0);
+  }
+  static v1::SnapshotItem Item(const std::string& name) {
+    v1::SnapshotItem item;
+    item.set_name_space("ns");
+    item.set_name(name);
+    item.set_uid("u");
+    item.set_resource_version("5");
+    item.set_content_hash(std::string(16, 'h'));
+    return item;
+  }
+  static v1::SnapshotBegin Begin() {
+    v1::SnapshotBegin begin;
+    begin.set_snapshot_id(std::string(16, 's'));
+    begin.set_history(1);
+    begin.set_complete_list(true);
+    return begin;
+  }
+
+  std::unique_ptr<Outbox> outbox_;
+  int pods_ = 0;
+  v1::Batch last_;
+};
+
+TEST_F(OutboxTest, AChangeWaitsForTheFlushDelayAndBringsItsPosition) {
+  Event("a", 10);
+  EXPECT_THAT(Next(t0), IsEmpty());
+  EXPECT_EQ(outbox_->NextWake(), t0 + milliseconds(2));
+  EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("a@10", "checkpoint 10"));
+  EXPECT_EQ(last_.seq(), 42U);
+  EXPECT_EQ(outbox_->pending_bytes(), 0U);
+}
+
+TEST_F(OutboxTest, ChangesOfOneObjectAreCoalescedInTheOldestsPlace) {
+  Event("a", 10);
+  Event("b", 11);
+  Event("a", 12);
+  EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("a@12", "b@11", "checkpoint 12"));
+  EXPECT_EQ(outbox_->coalesced(), 1U);
+}
+
+TEST_F(OutboxTest, ACheckpointNeverOvertakesAPendingChange) {
+  const std::string large(300 << 10, 'x');
+  outbox_->Change(pods_, Upsert("a", "10", large), "9", t0);
+  outbox_->Change(pods_, Upsert("b", "11", large), "10", t0);
+  outbox_->Seen(pods_, 1, "11", false, t0);
+  EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("a@10", "checkpoint 10"));
+  Ack(42);
+  EXPECT_THAT(Next(t0 + milliseconds(3)), ElementsAre("b@11", "checkpoint 11"));
+}
+
+TEST_F(OutboxTest, ACoalescedChangeHoldsThePositionOfItsFirstEvent) {
+  const std::string large(300 << 10, 'x');
+  outbox_->Change(pods_, Upsert("a", "10", large), "9", t0);
+  outbox_->Change(pods_, Upsert("b", "11"), "10", t0);
+  outbox_->Change(pods_, Upsert("b", "30"), "29", t0);
+  outbox_->Seen(pods_, 1, "30", false, t0);
+  EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("a@10", "checkpoint 10"));
+}
+
+TEST_F(OutboxTest, WithoutChangesThePositionGoesEveryTwoMinutesInOneBatch) {
+  outbox_->Seen(pods_, 1, "10", false, t0);
+  outbox_->Seen(pods_, 1, "20", false, t0 + minutes(1));
+  EXPECT_THAT(Next(t0 + minutes(1)), IsEmpty());
+  EXPECT_EQ(outbox_->NextWake(), t0 + minutes(2));
+  EXPECT_THAT(Next(t0 + minutes(2)), ElementsAre("checkpoint 20"));
+  EXPECT_EQ(outbox_->NextWake(), base::Time::max());
+  EXPECT_THAT(Next(t0 + minutes(20)), IsEmpty()) << "a position that did not move is not written";
+}
+
+TEST_F(OutboxTest, NothingBeyondTheCreditIsSentButOneBatchAlwaysIs) {
+  Event("a", 10);
+  EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("a@10", "checkpoint 10"));
+  Event("b", 11);
+  EXPECT_THAT(Next(t0 + milliseconds(9)), IsEmpty());
+  EXPECT_EQ(outbox_->NextWake(), base::Time::max());
+  Ack(42, 0);
+  EXPECT_THAT(Next(t0 + milliseconds(9)), ElementsAre("b@11", "checkpoint 11"));
+}
+
+TEST_F(OutboxTest, LiveChangesGoBeforeSnapshotPartsAndNoCheckpointFallsBetween) {
+  outbox_->SnapshotBegin(pods_, Begin(), t0);
+  outbox_->SnapshotItem(pods_, Item("a"), t0);
+  outbox_->SnapshotPage(pods_, t0);
+  Event("b", 10);
+  EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("b@10", "begin", "page 1"));
+  EXPECT_FALSE(outbox_->PagesAnswered(pods_));
+  outbox_->OnWant(std::string(16, 's'), 42);
+  EXPECT_TRUE(outbox_->PagesAnswered(pods_));
+  Ack(42);
+  outbox_->SnapshotEnd(pods_, "10", true, t0);
+  EXPECT_THAT(Next(t0 + milliseconds(4)), ElementsAre("end 1", "checkpoint 10"));
+}
+
+TEST_F(OutboxTest, ADroppedPageCountsOnce) {
+  outbox_->SnapshotBegin(pods_, Begin(), t0);
+  outbox_->SnapshotItem(pods_, Item("a"), t0);
+  outbox_->DropPage(pods_);
+  outbox_->SnapshotItem(pods_, Item("a"), t0);
+  outbox_->SnapshotPage(pods_, t0);
+  outbox_->SnapshotEnd(pods_, "10", true, t0);
+  EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("begin", "page 1", "end 1"));
+}
+
+TEST_F(OutboxTest, AnAbandonedSnapshotLeavesNothing) {
+  outbox_->SnapshotBegin(pods_, Begin(), t0);
+  outbox_->SnapshotItem(pods_, Item("a"), t0);
+  outbox_->SnapshotPage(pods_, t0);
+  outbox_->AbandonSnapshot(pods_);
+  EXPECT_THAT(Next(t0 + milliseconds(2)), IsEmpty());
+  EXPECT_EQ(outbox_->pending_bytes(), 0U);
+}
+
+TEST_F(OutboxTest, IsCongestedBeyondItsBytes) {
+  for (int i = 0; i < 20; ++i) {
+    outbox_->Change(pods_, Upsert(std::to_string(i), "5", std::string(1 << 20, 'x')), "4", t0);
+  }
+  EXPECT_TRUE(outbox_->congested());
+}
+
+// Whatever comes in whatever rhythm: the last state of each object arrives, and at each checkpoint
+// everything at or before it has arrived.
+class OutboxModel : public ::testing::Test {};
+
+TEST_F(OutboxModel, APositionNeverOvertakesAChangeAndTheLastStateWins) {
+  for (uint64_t seed = 1; seed <= 60; ++seed) {
+    uint64_t random = seed;
+    const auto pick = [&](uint64_t n) { return base::NextRandom(&random) % n; };
+    Outbox::Shard shard;
+    shard.account_uid = std::string(16, 'a');
+    Outbox outbox(shard, {.codec = v1::CODEC_NONE, .batch_raw_bytes = 400});
+    Outbox::Watch watch;
+    watch.kind.set_resource("pods");
+    watch.kind.set_kind("Pod");
+    watch.kind.set_version("v1");
+    watch.rules_hash = std::string(16, 'r');
+    const int pods = outbox.AddWatch(watch);
+    std::map<std::string, int> newest;                // by name: last version emitted
+    std::vector<std::pair<int, std::string>> events;  // version, name
+    std::map<std::string, int> arrived;
+    uint64_t seq = 0;
+    base::Time now = t0;
+    const auto drain = [&] {
+      auto batch = outbox.Next(now);
+      ASSERT_TRUE(batch.ok());
+      if (!batch->has_value()) return;
+      ASSERT_EQ((*batch)->seq(), ++seq);
+      v1::Payload payload;
+      ASSERT_TRUE(
+          DecodePayload((*batch)->codec(), (*batch)->raw_bytes(), (*batch)->payload(), &payload)
+              .ok());
+      for (const v1::Entry& entry : payload.entries()) {
+        if (entry.has_change()) {
+          arrived[entry.change().name()] = std::stoi(entry.change().resource_version());
+          continue;
+        }
+        const int position = std::stoi(entry.checkpoint().resource_version());
+        for (const auto& [version, name] : events) {
+          if (version <= position) {
+            ASSERT_GE(arrived[name], version) << "seed " << seed;
+          }
+        }
+      }
+    };
+    int version = 100;
+    for (int step = 0; step < 400; ++step) {
+      now += milliseconds(pick(3));
+      if (pick(3) > 0) {
+        const std::string name(1, static_cast<char>('a' + pick(8)));
+        const std::string before = std::to_string(version++);
+        outbox.Change(pods, Upsert(name, std::to_string(version), std::string(1 + pick(120), 'x')),
+                      before, now);
+        outbox.Seen(pods, 1, std::to_string(version), false, now);
+        newest[name] = version;
+        events.emplace_back(version, name);
+      }
+      if (pick(4) == 0) drain();
+      if (pick(4) == 0) {
+        v1::Ack ack;
+        ack.set_seq(seq > pick(3) ? seq - pick(2) : seq);
+        ack.set_credit_bytes(pick(2000));
+        ack.set_flush_delay_ms(static_cast<uint32_t>(pick(5)));
+        outbox.OnAck(ack);
+      }
+      if (HasFatalFailure()) return;
+    }
+    v1::Ack ack;
+    ack.set_credit_bytes(1 << 30);
+    for (int i = 0; i < 500; ++i) {
+      ack.set_seq(seq);
+      outbox.OnAck(ack);
+      now += milliseconds(5);
+      drain();
+      if (HasFatalFailure()) return;
+    }
+    EXPECT_EQ(arrived, newest) << "seed " << seed;
+    EXPECT_EQ(outbox.pending_bytes(), 0U);
+  }
+}
+
+}  // namespace
+}  // namespace fairlead::wire
