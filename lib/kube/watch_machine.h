@@ -1,10 +1,10 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "lib/base/backoff.h"
 #include "lib/base/clock.h"
@@ -120,38 +120,43 @@ class WatchMachine {
     bool begun = false;
     bool consistent = true;
     bool page_has_items = false;
-    bool any_items = false;
+    bool any_objects = false;     // in a page, or live since
     bool expired_before = false;  // the last answer was a 410 too
     base::Time wake = base::Time::max();
   };
 
   // Each appends to actions_.
-  void BeginCheck(base::Time now);
-  void NextAnchor(base::Time now);
+  void BeginCheck();
+  void CheckAnchor(bool exact);
+  void Inconclusive();
   void Proven(base::Time now);
-  void NotProven(base::Time now);
+  void NotProven();
   void AskForSnapshot(SnapshotReason reason);
   void OpenWatchNow(base::Time now);
   void OpenPage(const std::string& token);
   void BeginSnapshot();
   void FinishSnapshot();
-  void AbandonSnapshot();
-  void RestartSnapshot(const ApiError& why, base::Time now);
+  void DropItems();
+  // Nothing is open afterwards; a snapshot under way has no end.
+  void CloseWatchLane();
+  void CloseListLane();
+  void RestartSnapshot(std::string_view why, base::Time now);
   void PageAgain(const ApiError& why, base::Time now);
   void PageExpired(const ApiError& error, base::Time now);
-  void CloseAll();
+  void PageDone(std::string_view list_version, base::Time now);
   void Refused(const ApiError& error, base::Time now);
   void RetryWatch(const ApiError& why, base::Time now);
   void WatchExpired(const ApiError& error, base::Time now);
+  void Progress();
   void ReportState();
   Actions Take();
 
   [[nodiscard]] bool Checking() const;
+  [[nodiscard]] bool InDoubt() const;
   [[nodiscard]] WatchState DerivedState() const;
   [[nodiscard]] base::Time RetryTime(const ApiError& why, base::Backoff* backoff, base::Time now);
   [[nodiscard]] base::Time EarliestOpen(base::Time wanted) const;
   [[nodiscard]] base::Duration Jittered(base::Duration about);
-  [[nodiscard]] int RandomTimeout();
   void Remember(const ObjectRef& object);
   void Forget(const ObjectRef& object);
 
@@ -164,20 +169,23 @@ class WatchMachine {
   WatchState state_ = WatchState::kIdle;
   std::string detail_;  // why we wait
   std::string reported_detail_;
+  std::optional<WatchState> refused_;  // kForbidden or kMissing
+
   uint64_t history_ = 1;
   std::string seen_;
-  std::deque<Anchor> anchors_;         // newest first
-  bool known_empty_ = false;           // the view at seen_ has no objects
-  std::optional<WatchState> refused_;  // kForbidden or kMissing
+  bool fresh_ = true;            // this history has nothing to prove yet
+  bool known_empty_ = false;     // the view at seen_ has no objects
+  std::vector<Anchor> anchors_;  // newest first
 
   WatchPhase watch_ = WatchPhase::kNone;
   base::Time watch_wake_ = base::Time::max();
-  base::Time early_before_;                    // an end before this is early
-  bool proven_ = false;                        // seen_ may be watched from without a check
-  size_t anchor_ = 0;                          // under check
-  std::optional<SnapshotReason> after_check_;  // a snapshot follows the check
-  std::deque<base::Time> opened_;              // streams that opened
+  base::Time early_before_;         // a stream's end before this is early
+  bool proven_ = false;             // seen_ may be watched from without a check
+  bool expired_before_ = false;     // a 410, and nothing came since
+  size_t anchor_ = 0;               // under check
+  std::vector<base::Time> opened_;  // the last streams that opened
   uint64_t repeated_events_ = 0;
+  std::optional<SnapshotReason> after_check_;  // a snapshot follows the check
   List list_;
 };
 
