@@ -1,0 +1,652 @@
+#include "lib/kube/watch_machine.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "unit/lib/kube/watch_actions.h"
+
+namespace fairlead::kube {
+namespace {
+
+using base::minutes;
+using base::seconds;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+using Strings = std::vector<std::string>;
+
+ApiError Error(int code, Reason reason) {
+  ApiError error;
+  error.code = code;
+  error.reason = reason;
+  return error;
+}
+ApiError Expired(const std::string& token = "") {
+  ApiError error = Error(410, Reason::kExpired);
+  error.continue_token = token;
+  return error;
+}
+const ApiError kLost = TransportError(absl::UnavailableError("connection lost"));
+
+ObjectRef Pod(std::string_view name, std::string_view version, std::string_view uid = "u") {
+  return {"shop", name, uid, version};
+}
+
+Anchor AnchorAt(const std::string& name, const std::string& version) {
+  return {"shop", name, "u", version};
+}
+
+Position At(const std::string& version, std::vector<Anchor> anchors, uint64_t count = 5) {
+  Position position;
+  position.history = 3;
+  position.resource_version = version;
+  position.anchors = std::move(anchors);
+  position.count = count;
+  return position;
+}
+
+class WatchMachineTest : public ::testing::Test {
+ protected:
+  // The machine after a proven position at `version`, its stream open.
+  void Watching(const std::string& version = "41") {
+    (void)machine_.Start(At(version, {AnchorAt("web", "40")}), now_);
+    (void)machine_.OnProbe(version, false, now_);
+    EXPECT_THAT(Words(machine_.OnAnchor(Pod("web", "40"), now_)), ElementsAre("watch " + version));
+    (void)machine_.OnWatchOpened(now_);
+    ASSERT_EQ(machine_.state(), WatchState::kWatching);
+  }
+  // A first snapshot, admitted.
+  void Listing() {
+    EXPECT_THAT(Words(machine_.Start(std::nullopt, now_)), ElementsAre("admission First"));
+    EXPECT_THAT(Words(machine_.OnSnapshotAdmitted(now_)), ElementsAre("list "));
+  }
+  // Moves to NextWake() and ticks.
+  Strings Wake() {
+    now_ = std::max(now_, machine_.NextWake());
+    return Words(machine_.Tick(now_));
+  }
+
+  base::Time now_{std::chrono::hours(1)};
+  WatchMachine machine_{WatchOptions{.seed = 7}};
+};
+
+// ---- Start and the check of a position.
+
+TEST_F(WatchMachineTest, WithNothingStoredItAsksForASnapshotOfTheFirstHistory) {
+  EXPECT_THAT(Words(machine_.Start(std::nullopt, now_), true),
+              ElementsAre("admission First", "state Admission"));
+  EXPECT_EQ(machine_.history(), 1);
+  EXPECT_EQ(machine_.NextWake(), base::Time::max());
+}
+
+TEST_F(WatchMachineTest, AProvenPositionIsWatchedFromWithoutAList) {
+  EXPECT_THAT(Words(machine_.Start(At("41", {AnchorAt("web", "40")}), now_)), ElementsAre("probe"));
+  EXPECT_THAT(Words(machine_.OnProbe("55", false, now_)), ElementsAre("anchor web@40"));
+  EXPECT_THAT(Words(machine_.OnAnchor(Pod("web", "40"), now_)), ElementsAre("watch 41"));
+  EXPECT_EQ(machine_.history(), 3);
+}
+
+TEST_F(WatchMachineTest, WatchesAreAskedForFiveToTenMinutesAtRandom) {
+  int least = 10000;
+  int most = 0;
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    WatchMachine machine(WatchOptions{.seed = seed});
+    (void)machine.Start(At("41", {AnchorAt("web", "40")}), now_);
+    (void)machine.OnProbe("41", false, now_);
+    const Actions actions = machine.OnAnchor(Pod("web", "40"), now_);
+    const auto& watch = std::get<OpenWatch>(actions.front());
+    least = std::min(least, watch.timeout_seconds);
+    most = std::max(most, watch.timeout_seconds);
+  }
+  EXPECT_GE(least, 300);
+  EXPECT_LT(least, 320);
+  EXPECT_LE(most, 600);
+  EXPECT_GT(most, 580);
+}
+
+TEST_F(WatchMachineTest, AServerBehindThePositionWasRestored) {
+  (void)machine_.Start(At("100", {AnchorAt("web", "40")}), now_);
+  EXPECT_THAT(Words(machine_.OnProbe("99", false, now_)), ElementsAre("admission Restored"));
+  EXPECT_EQ(machine_.history(), 4);
+  EXPECT_EQ(machine_.seen_version(), "");
+}
+
+TEST_F(WatchMachineTest, VersionsAreComparedAsNumbersOfAnyLength) {
+  (void)machine_.Start(At("99999999999999999999", {AnchorAt("web", "40")}), now_);
+  EXPECT_THAT(Words(machine_.OnProbe("100000000000000000000", false, now_)),
+              ElementsAre("anchor web@40"));
+}
+
+TEST_F(WatchMachineTest, AChangedAnchorIsAskedForAtItsOwnVersion) {
+  (void)machine_.Start(At("41", {AnchorAt("web", "40")}), now_);
+  (void)machine_.OnProbe("55", false, now_);
+  EXPECT_THAT(Words(machine_.OnAnchor(Pod("web", "54"), now_)), ElementsAre("exact web@40"));
+  EXPECT_THAT(Words(machine_.OnAnchor(Pod("web", "40"), now_)), ElementsAre("watch 41"));
+}
+
+TEST_F(WatchMachineTest, AnAnchorThatWasSomethingElseAtItsVersionMeansAnotherHistory) {
+  (void)machine_.Start(At("41", {AnchorAt("web", "40"), AnchorAt("db", "39")}), now_);
+  (void)machine_.OnProbe("55", false, now_);
+  (void)machine_.OnAnchor(std::nullopt, now_);
+  EXPECT_THAT(Words(machine_.OnAnchor(Pod("web", "40", "other"), now_)),
+              ElementsAre("admission Restored"));
+  EXPECT_EQ(machine_.history(), 4);
+}
+
+TEST_F(WatchMachineTest, AnExpiredAnchorProvesNothingAndTheNextOneIsAsked) {
+  (void)machine_.Start(At("41", {AnchorAt("web", "40"), AnchorAt("db", "39")}), now_);
+  (void)machine_.OnProbe("55", false, now_);
+  (void)machine_.OnAnchor(Pod("web", "50"), now_);
+  EXPECT_THAT(Words(machine_.OnCheckFailed(Expired(), now_)), ElementsAre("anchor db@39"));
+  EXPECT_THAT(Words(machine_.OnAnchor(Pod("db", "39"), now_)), ElementsAre("watch 41"));
+}
+
+TEST_F(WatchMachineTest, WhenNoAnchorProvesAnythingHistoryGoesOnAndASnapshotFollows) {
+  (void)machine_.Start(At("41", {AnchorAt("web", "40")}), now_);
+  (void)machine_.OnProbe("55", false, now_);
+  (void)machine_.OnAnchor(std::nullopt, now_);
+  EXPECT_THAT(Words(machine_.OnCheckFailed(Expired(), now_)), ElementsAre("admission Restored"));
+  EXPECT_EQ(machine_.history(), 4);
+}
+
+TEST_F(WatchMachineTest, AServerWithoutExactListsStillHasItsAnchorsAskedInTurn) {
+  (void)machine_.Start(At("41", {AnchorAt("web", "40"), AnchorAt("db", "39")}), now_);
+  (void)machine_.OnProbe("55", false, now_);
+  (void)machine_.OnAnchor(std::nullopt, now_);
+  EXPECT_THAT(Words(machine_.OnCheckFailed(Error(400, Reason::kBadRequest), now_)),
+              ElementsAre("anchor db@39"));
+}
+
+TEST_F(WatchMachineTest, AnEmptyCollectionIsProvenByAnEmptyList) {
+  (void)machine_.Start(At("41", {}, 0), now_);
+  EXPECT_THAT(Words(machine_.OnProbe("55", true, now_)), ElementsAre("watch 41"));
+  EXPECT_EQ(machine_.history(), 3);
+}
+
+TEST_F(WatchMachineTest, AnEmptyCollectionThatIsNotEmptyNowIsNotProven) {
+  (void)machine_.Start(At("41", {}, 0), now_);
+  EXPECT_THAT(Words(machine_.OnProbe("55", false, now_)), ElementsAre("admission Restored"));
+}
+
+TEST_F(WatchMachineTest, AnEmptyListDoesNotProveRowsWithoutAnchors) {
+  (void)machine_.Start(At("41", {}, 7), now_);
+  EXPECT_THAT(Words(machine_.OnProbe("55", true, now_)), ElementsAre("admission Restored"));
+}
+
+TEST_F(WatchMachineTest, RowsWithoutAVersionAreCheckedAndThenSnapshotInTheirHistory) {
+  (void)machine_.Start(At("", {AnchorAt("web", "40")}), now_);
+  (void)machine_.OnProbe("2", false, now_);
+  EXPECT_THAT(Words(machine_.OnAnchor(Pod("web", "40"), now_)), ElementsAre("admission First"));
+  EXPECT_EQ(machine_.history(), 3);
+}
+
+TEST_F(WatchMachineTest, RowsWithoutAVersionOrAnchorsGetANewHistory) {
+  (void)machine_.Start(At("", {}, 0), now_);
+  EXPECT_THAT(Words(machine_.OnProbe("2", true, now_)), ElementsAre("admission First"));
+  EXPECT_EQ(machine_.history(), 4);
+}
+
+TEST_F(WatchMachineTest, ChangedRulesSnapshotAProvenPositionInItsHistory) {
+  (void)machine_.Start(At("41", {AnchorAt("web", "40")}), now_, SnapshotReason::kRules);
+  (void)machine_.OnProbe("55", false, now_);
+  EXPECT_THAT(Words(machine_.OnAnchor(Pod("web", "40"), now_)), ElementsAre("admission Rules"));
+  EXPECT_EQ(machine_.history(), 3);
+}
+
+TEST_F(WatchMachineTest, AVersionThatIsNoNumberIsOnlyProvenByEquality) {
+  (void)machine_.Start(At("abc", {AnchorAt("web", "40")}), now_);
+  EXPECT_THAT(Words(machine_.OnProbe("abc", false, now_)), ElementsAre("anchor web@40"));
+  WatchMachine other(WatchOptions{});
+  (void)other.Start(At("abc", {AnchorAt("web", "40")}), now_);
+  EXPECT_THAT(Words(other.OnProbe("abd", false, now_)), ElementsAre("admission Restored"));
+}
+
+TEST_F(WatchMachineTest, ACheckThatGetsNoAnswerIsRepeatedAndKeepsThePosition) {
+  (void)machine_.Start(At("41", {AnchorAt("web", "40")}), now_);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_THAT(Words(machine_.OnCheckFailed(kLost, now_)), IsEmpty());
+    EXPECT_LE(machine_.NextWake() - now_, seconds(30));
+    EXPECT_THAT(Wake(), ElementsAre("probe"));
+  }
+  EXPECT_EQ(machine_.history(), 3);
+  EXPECT_EQ(machine_.seen_version(), "41");
+}
+
+TEST_F(WatchMachineTest, AProbeWithoutAVersionIsRepeated) {
+  (void)machine_.Start(At("41", {AnchorAt("web", "40")}), now_);
+  EXPECT_THAT(Words(machine_.OnProbe("", true, now_)), IsEmpty());
+  EXPECT_THAT(Wake(), ElementsAre("probe"));
+}
+
+// ---- Snapshots.
+
+TEST_F(WatchMachineTest, TheWatchOpensAtTheFirstPagesVersionAndFlowsBesideTheRest) {
+  Listing();
+  EXPECT_THAT(Words(machine_.OnListItem(Pod("a", "3"), now_)), ElementsAre("begin First", "item"));
+  EXPECT_THAT(Words(machine_.OnListPage("10", "t1", now_)),
+              ElementsAre("page", "watch 10", "list t1"));
+  (void)machine_.OnWatchOpened(now_);
+  EXPECT_THAT(Words(machine_.OnEvent(EventType::kAdded, Pod("c", "11"), now_)),
+              ElementsAre("upsert"));
+  EXPECT_THAT(Words(machine_.OnListItem(Pod("b", "4"), now_)), ElementsAre("item"));
+  EXPECT_THAT(Words(machine_.OnListPage("10", "", now_)), ElementsAre("page", "wants"));
+  EXPECT_EQ(machine_.state(), WatchState::kListing);
+  EXPECT_THAT(Words(machine_.OnWantsDone(now_)), ElementsAre("end 10", "moved"));
+  EXPECT_EQ(machine_.state(), WatchState::kWatching);
+  EXPECT_EQ(machine_.seen_version(), "11");
+}
+
+TEST_F(WatchMachineTest, AnEmptyListIsABeginAPageAndAnEnd) {
+  Listing();
+  EXPECT_THAT(Words(machine_.OnListPage("10", "", now_)),
+              ElementsAre("begin First", "page", "watch 10", "wants"));
+  EXPECT_THAT(Words(machine_.OnWantsDone(now_)), ElementsAre("end 10", "moved"));
+}
+
+TEST_F(WatchMachineTest, BookmarksMoveNoPositionWhileASnapshotIsUnderWay) {
+  Listing();
+  (void)machine_.OnListPage("10", "t1", now_);
+  (void)machine_.OnWatchOpened(now_);
+  EXPECT_THAT(Words(machine_.OnBookmark("12", now_)), IsEmpty());
+  EXPECT_EQ(machine_.seen_version(), "12");
+}
+
+TEST_F(WatchMachineTest, AnExpiredContinueTokenGoesOnWithTheServersOwnAndIsNoLongerConsistent) {
+  Listing();
+  (void)machine_.OnListItem(Pod("a", "3"), now_);
+  (void)machine_.OnListPage("10", "t1", now_);
+  EXPECT_THAT(Words(machine_.OnListFailed(Expired("t2"), now_)), ElementsAre("list t2"));
+  (void)machine_.OnListItem(Pod("b", "4"), now_);
+  (void)machine_.OnListPage("20", "", now_);
+  EXPECT_THAT(Words(machine_.OnWantsDone(now_)), ElementsAre("end 20 inconsistent", "moved"));
+}
+
+TEST_F(WatchMachineTest, TwoExpiredTokensInARowWait) {
+  Listing();
+  (void)machine_.OnListPage("10", "t1", now_);
+  (void)machine_.OnListFailed(Expired("t2"), now_);
+  EXPECT_THAT(Words(machine_.OnListFailed(Expired("t3"), now_)), IsEmpty());
+  now_ = machine_.NextWake();
+  EXPECT_THAT(Words(machine_.Tick(now_)), ElementsAre("list t3"));
+}
+
+TEST_F(WatchMachineTest, AnExpiredTokenWithoutAnotherBeginsASnapshotAgain) {
+  Listing();
+  (void)machine_.OnListPage("10", "t1", now_);
+  (void)machine_.OnWatchOpened(now_);
+  EXPECT_THAT(Words(machine_.OnListFailed(Expired(), now_)), ElementsAre("abandoned"));
+  EXPECT_FALSE(machine_.in_snapshot());
+  EXPECT_THAT(Wake(), ElementsAre("admission First"));
+  EXPECT_THAT(Words(machine_.OnSnapshotAdmitted(now_)), ElementsAre("list "));
+  EXPECT_THAT(Words(machine_.OnListPage("15", "", now_)),
+              ElementsAre("begin First", "page", "wants"));
+}
+
+TEST_F(WatchMachineTest, APageCutInTheMiddleIsForgottenAndReadAgain) {
+  Listing();
+  (void)machine_.OnListPage("10", "t1", now_);
+  (void)machine_.OnListItem(Pod("b", "4"), now_);
+  EXPECT_THAT(Words(machine_.OnListFailed(kLost, now_)), ElementsAre("drop page"));
+  EXPECT_THAT(Wake(), ElementsAre("list t1"));
+  (void)machine_.OnListItem(Pod("b", "4"), now_);
+  EXPECT_THAT(Words(machine_.OnListPage("10", "", now_)), ElementsAre("page", "wants"));
+  EXPECT_THAT(Words(machine_.OnWantsDone(now_)), ElementsAre("end 10", "moved"));
+}
+
+TEST_F(WatchMachineTest, TooManyRequestsOnAPageWaitsAsLongAsTheServerSays) {
+  Listing();
+  ApiError slow = Error(429, Reason::kTooManyRequests);
+  slow.retry_after = seconds(40);
+  EXPECT_THAT(Words(machine_.OnListFailed(slow, now_)), IsEmpty());
+  EXPECT_GE(machine_.NextWake(), now_ + seconds(40));
+  EXPECT_LE(machine_.NextWake(), now_ + seconds(42));
+  EXPECT_THAT(Wake(), ElementsAre("list "));
+}
+
+TEST_F(WatchMachineTest, ATokenTheServerRefusesBeginsASnapshotAgain) {
+  Listing();
+  (void)machine_.OnListPage("10", "t1", now_);
+  EXPECT_THAT(Words(machine_.OnListFailed(Error(400, Reason::kBadRequest), now_)),
+              ElementsAre("abandoned"));
+}
+
+TEST_F(WatchMachineTest, AServerThatGivesTheSameTokenAgainDoesNotMakeALoop) {
+  Listing();
+  (void)machine_.OnListPage("10", "t1", now_);
+  EXPECT_THAT(Words(machine_.OnListPage("10", "t1", now_)), ElementsAre("page", "abandoned"));
+}
+
+TEST_F(WatchMachineTest, AListOlderThanWhatWasSeenIsOfAnotherHistory) {
+  Watching("41");
+  (void)machine_.Audit(now_);
+  (void)machine_.OnSnapshotAdmitted(now_);
+  (void)machine_.OnListItem(Pod("a", "3"), now_);
+  EXPECT_THAT(Words(machine_.OnListPage("40", "", now_)),
+              ElementsAre("close watch", "abandoned", "admission Restored"));
+  EXPECT_EQ(machine_.history(), 4);
+}
+
+TEST_F(WatchMachineTest, AListWithoutAVersionIsReadAgainAndNeverEnds) {
+  Listing();
+  EXPECT_THAT(Words(machine_.OnListPage("", "", now_)), IsEmpty());
+  EXPECT_THAT(Wake(), ElementsAre("list "));
+}
+
+TEST_F(WatchMachineTest, AnAuditReadsTheListBesideTheOpenWatch) {
+  Watching("41");
+  EXPECT_THAT(Words(machine_.Audit(now_), true), ElementsAre("admission Audit"));
+  EXPECT_THAT(Words(machine_.OnSnapshotAdmitted(now_)), ElementsAre("list "));
+  EXPECT_THAT(Words(machine_.OnListPage("45", "", now_)),
+              ElementsAre("begin Audit", "page", "wants"));
+  EXPECT_THAT(Words(machine_.OnWantsDone(now_)), ElementsAre("end 45", "moved"));
+  EXPECT_EQ(machine_.seen_version(), "41");
+  EXPECT_EQ(machine_.history(), 3);
+}
+
+TEST_F(WatchMachineTest, AnAuditWithoutAnOpenWatchOrDuringASnapshotIsIgnored) {
+  EXPECT_THAT(machine_.Audit(now_), IsEmpty());
+  Listing();
+  (void)machine_.OnListPage("10", "t1", now_);
+  (void)machine_.OnWatchOpened(now_);
+  EXPECT_THAT(machine_.Audit(now_), IsEmpty());
+}
+
+TEST_F(WatchMachineTest, TheEndIsHeldWhileTheServersHistoryIsInDoubt) {
+  Listing();
+  (void)machine_.OnListItem(Pod("a", "3"), now_);
+  (void)machine_.OnListPage("10", "", now_);
+  (void)machine_.OnWatchOpened(now_);
+  (void)machine_.OnWatchFailed(kLost, now_);
+  EXPECT_THAT(Words(machine_.OnWantsDone(now_)), IsEmpty());
+  EXPECT_THAT(Wake(), ElementsAre("probe"));
+  EXPECT_THAT(Words(machine_.OnProbe("12", false, now_)), ElementsAre("anchor a@3"));
+  EXPECT_THAT(Words(machine_.OnAnchor(Pod("a", "3"), now_)),
+              ElementsAre("watch 10", "end 10", "moved"));
+}
+
+TEST_F(WatchMachineTest, ASnapshotWhoseServerWasRestoredMeanwhileHasNoEnd) {
+  Listing();
+  (void)machine_.OnListItem(Pod("a", "3"), now_);
+  (void)machine_.OnListPage("10", "", now_);
+  (void)machine_.OnWatchOpened(now_);
+  (void)machine_.OnWatchFailed(kLost, now_);
+  (void)machine_.OnWantsDone(now_);
+  (void)Wake();
+  EXPECT_THAT(Words(machine_.OnProbe("9", false, now_)),
+              ElementsAre("abandoned", "admission Restored"));
+  EXPECT_EQ(machine_.history(), 2);
+}
+
+// ---- Watching.
+
+TEST_F(WatchMachineTest, EventsComeOutOnceAndInOrder) {
+  Watching("41");
+  EXPECT_THAT(Words(machine_.OnEvent(EventType::kModified, Pod("web", "42"), now_)),
+              ElementsAre("upsert"));
+  EXPECT_THAT(Words(machine_.OnEvent(EventType::kDeleted, Pod("web", "43"), now_)),
+              ElementsAre("delete"));
+  EXPECT_EQ(machine_.seen_version(), "43");
+}
+
+TEST_F(WatchMachineTest, RepeatedAndOlderEventsDoNotComeOut) {
+  Watching("41");
+  (void)machine_.OnEvent(EventType::kAdded, Pod("a", "50"), now_);
+  EXPECT_THAT(machine_.OnEvent(EventType::kAdded, Pod("a", "50"), now_), IsEmpty());
+  EXPECT_THAT(machine_.OnEvent(EventType::kDeleted, Pod("a", "49"), now_), IsEmpty());
+  EXPECT_THAT(machine_.OnBookmark("48", now_), IsEmpty());
+  EXPECT_EQ(machine_.seen_version(), "50");
+  EXPECT_EQ(machine_.repeated_events(), 2);
+}
+
+TEST_F(WatchMachineTest, EventsWhoseVersionsAreNoNumbersComeOutUnlessEqual) {
+  Watching("41");
+  EXPECT_THAT(Words(machine_.OnEvent(EventType::kAdded, Pod("a", "x9"), now_)),
+              ElementsAre("upsert"));
+  EXPECT_THAT(machine_.OnEvent(EventType::kAdded, Pod("a", "x9"), now_), IsEmpty());
+  EXPECT_THAT(Words(machine_.OnEvent(EventType::kModified, Pod("a", "x1"), now_)),
+              ElementsAre("upsert"));
+}
+
+TEST_F(WatchMachineTest, ABookmarkMovesThePosition) {
+  Watching("41");
+  EXPECT_THAT(Words(machine_.OnBookmark("60", now_)), ElementsAre("moved"));
+  EXPECT_EQ(machine_.seen_version(), "60");
+}
+
+TEST_F(WatchMachineTest, AnEventWithoutAVersionEndsTheStreamAndNotThePosition) {
+  Watching("41");
+  EXPECT_THAT(Words(machine_.OnEvent(EventType::kAdded, Pod("a", ""), now_)),
+              ElementsAre("close watch"));
+  EXPECT_EQ(machine_.seen_version(), "41");
+  EXPECT_THAT(Wake(), ElementsAre("probe"));
+}
+
+TEST_F(WatchMachineTest, AStreamThatLastedItsTimeIsReopenedAtOnceWhereItEndedAndSaysNothing) {
+  Watching("41");
+  (void)machine_.OnEvent(EventType::kAdded, Pod("a", "50"), now_);
+  now_ += minutes(10);
+  EXPECT_THAT(Words(machine_.OnWatchEnd(now_), true), ElementsAre("watch 50"));
+  EXPECT_EQ(machine_.state(), WatchState::kWatching);
+}
+
+TEST_F(WatchMachineTest, AfterALostStreamThePositionIsCheckedWithWhatWasSeenLast) {
+  Watching("41");
+  (void)machine_.OnEvent(EventType::kAdded, Pod("a", "50"), now_);
+  now_ += seconds(20);
+  EXPECT_THAT(Words(machine_.OnWatchFailed(kLost, now_), true), ElementsAre("state Backoff"));
+  EXPECT_LE(machine_.NextWake(), now_ + seconds(1));
+  EXPECT_THAT(Wake(), ElementsAre("probe"));
+  EXPECT_THAT(Words(machine_.OnProbe("50", false, now_)), ElementsAre("anchor a@50"));
+  EXPECT_THAT(Words(machine_.OnAnchor(Pod("a", "50"), now_)), ElementsAre("watch 50"));
+}
+
+TEST_F(WatchMachineTest, ADeletedObjectIsNoAnchor) {
+  Watching("41");
+  (void)machine_.OnEvent(EventType::kAdded, Pod("a", "50"), now_);
+  (void)machine_.OnEvent(EventType::kDeleted, Pod("a", "51"), now_);
+  (void)machine_.OnWatchFailed(kLost, now_);
+  (void)Wake();
+  EXPECT_THAT(Words(machine_.OnProbe("51", false, now_)), ElementsAre("anchor web@40"));
+}
+
+TEST_F(WatchMachineTest, AServerRestoredWhileTheAgentRunsIsNoticedAtTheNextConnection) {
+  Watching("41");
+  (void)machine_.OnWatchFailed(kLost, now_);
+  (void)Wake();
+  EXPECT_THAT(Words(machine_.OnProbe("30", false, now_)), ElementsAre("admission Restored"));
+  EXPECT_EQ(machine_.history(), 4);
+}
+
+TEST_F(WatchMachineTest, AnExpiredPositionBecomesASnapshotAndDeletesNothingByItself) {
+  Watching("41");
+  EXPECT_THAT(Words(machine_.OnWatchFailed(Expired(), now_)), ElementsAre("probe"));
+  (void)machine_.OnProbe("90", false, now_);
+  EXPECT_THAT(Words(machine_.OnAnchor(Pod("web", "40"), now_)), ElementsAre("admission Expired"));
+  EXPECT_EQ(machine_.history(), 3);
+  (void)machine_.OnSnapshotAdmitted(now_);
+  EXPECT_THAT(Words(machine_.OnListPage("91", "", now_)),
+              ElementsAre("begin Expired", "page", "watch 91", "wants"));
+}
+
+TEST_F(WatchMachineTest, AnExpiredWatchDuringASnapshotMakesANewOne) {
+  Listing();
+  (void)machine_.OnListItem(Pod("a", "3"), now_);
+  (void)machine_.OnListPage("10", "t1", now_);
+  EXPECT_THAT(Words(machine_.OnWatchFailed(Expired(), now_)),
+              ElementsAre("close list", "abandoned", "probe"));
+  (void)machine_.OnProbe("90", false, now_);
+  EXPECT_THAT(Words(machine_.OnAnchor(Pod("a", "3"), now_)), ElementsAre("admission First"));
+}
+
+TEST_F(WatchMachineTest, AServerThatExpiresEveryWatchAtOnceIsNotStormed) {
+  Watching("41");
+  int snapshots = 0;
+  const base::Time end = now_ + minutes(10);
+  Strings todo = Words(machine_.OnWatchFailed(Expired(), now_));
+  while (now_ < end) {
+    if (todo.empty()) todo = Wake();
+    const std::string last = todo.empty() ? "" : todo.back();
+    if (last == "probe") {
+      todo = Words(machine_.OnProbe("90", false, now_));
+    } else if (last.starts_with("anchor")) {
+      todo = Words(machine_.OnAnchor(Pod("web", "40"), now_));
+    } else if (last.starts_with("admission")) {
+      ++snapshots;
+      todo = Words(machine_.OnSnapshotAdmitted(now_));
+    } else if (last == "list ") {
+      (void)machine_.OnListItem(Pod("web", "40"), now_);
+      (void)machine_.OnListPage("90", "", now_);
+      (void)machine_.OnWantsDone(now_);
+      todo = Words(machine_.OnWatchFailed(Expired(), now_));
+    } else {
+      break;
+    }
+  }
+  EXPECT_GE(now_, end);
+  EXPECT_LE(snapshots, 60);
+}
+
+TEST_F(WatchMachineTest, AServerThatEndsEveryStreamAtOnceIsAskedAtMostFourTimesAMinute) {
+  Watching("41");
+  std::vector<base::Time> asked = {now_};
+  for (int i = 0; i < 40; ++i) {
+    (void)machine_.OnWatchEnd(now_);
+    ASSERT_THAT(Wake(), ElementsAre("probe"));
+    (void)machine_.OnProbe("41", false, now_);
+    ASSERT_THAT(Words(machine_.OnAnchor(Pod("web", "40"), now_)), ElementsAre("watch 41"));
+    asked.push_back(now_);
+    (void)machine_.OnWatchOpened(now_);
+  }
+  for (size_t i = 4; i < asked.size(); ++i) EXPECT_GE(asked[i] - asked[i - 4], minutes(1));
+  EXPECT_LE(asked[1] - asked[0], seconds(1));  // one early end alone costs next to nothing
+}
+
+TEST_F(WatchMachineTest, TooManyRequestsKeepsThePositionAndItsProof) {
+  Watching("41");
+  now_ += minutes(10);
+  (void)machine_.OnWatchEnd(now_);
+  ApiError slow = Error(429, Reason::kTooManyRequests);
+  slow.retry_after = seconds(7);
+  (void)machine_.OnWatchFailed(slow, now_);
+  EXPECT_GE(machine_.NextWake(), now_ + seconds(7));
+  EXPECT_THAT(Wake(), ElementsAre("watch 41"));
+}
+
+TEST_F(WatchMachineTest, FailuresAreRepeatedEverMoreSlowlyUpToHalfAMinute) {
+  Watching("41");
+  (void)machine_.OnWatchFailed(kLost, now_);
+  base::Duration longest{};
+  base::Duration total{};
+  for (int i = 0; i < 30; ++i) {
+    const base::Duration wait = machine_.NextWake() - now_;
+    longest = std::max(longest, wait);
+    total += wait;
+    ASSERT_THAT(Wake(), ElementsAre("probe"));
+    (void)machine_.OnCheckFailed(kLost, now_);
+  }
+  EXPECT_LE(longest, seconds(30));
+  EXPECT_GE(total, minutes(3));
+}
+
+TEST_F(WatchMachineTest, JitterDiffersBetweenMachinesAndNotBetweenRuns) {
+  const auto wait = [this](uint64_t seed) {
+    WatchMachine machine(WatchOptions{.seed = seed});
+    (void)machine.Start(At("41", {AnchorAt("web", "40")}), now_);
+    (void)machine.OnCheckFailed(kLost, now_);
+    return machine.NextWake();
+  };
+  EXPECT_EQ(wait(1), wait(1));
+  EXPECT_NE(wait(1), wait(2));
+}
+
+TEST_F(WatchMachineTest, AStreamThatNeverEndsIsClosed) {
+  Watching("41");
+  EXPECT_LE(machine_.NextWake(), now_ + minutes(11));
+  EXPECT_THAT(Wake(), ElementsAre("close watch"));
+  EXPECT_THAT(Wake(), ElementsAre("probe"));
+}
+
+// ---- Refusals.
+
+TEST_F(WatchMachineTest, ForbiddenKeepsEverythingAndAsksAgainSlowly) {
+  Watching("41");
+  EXPECT_THAT(Words(machine_.OnWatchFailed(Error(403, Reason::kForbidden), now_), true),
+              ElementsAre("state Forbidden"));
+  EXPECT_GE(machine_.NextWake(), now_ + minutes(3));
+  EXPECT_EQ(machine_.seen_version(), "41");
+  EXPECT_THAT(Wake(), ElementsAre("probe"));
+  EXPECT_EQ(machine_.state(), WatchState::kForbidden);
+  EXPECT_THAT(Words(machine_.OnCheckFailed(Error(403, Reason::kForbidden), now_), true), IsEmpty());
+  EXPECT_THAT(Wake(), ElementsAre("probe"));
+  (void)machine_.OnProbe("41", false, now_);
+  EXPECT_THAT(Words(machine_.OnAnchor(Pod("web", "40"), now_)), ElementsAre("watch 41"));
+}
+
+TEST_F(WatchMachineTest, AForbiddenFirstListIsAskedAgainByAProbeAndThenListed) {
+  Listing();
+  EXPECT_THAT(Words(machine_.OnListFailed(Error(403, Reason::kForbidden), now_), true),
+              ElementsAre("state Forbidden"));
+  EXPECT_THAT(Wake(), ElementsAre("probe"));
+  EXPECT_THAT(Words(machine_.OnProbe("9", false, now_)), ElementsAre("admission First"));
+  EXPECT_EQ(machine_.history(), 1);
+}
+
+TEST_F(WatchMachineTest, RightsLostDuringASnapshotLeaveItWithoutAnEnd) {
+  Listing();
+  (void)machine_.OnListItem(Pod("a", "3"), now_);
+  (void)machine_.OnListPage("10", "t1", now_);
+  (void)machine_.OnWatchOpened(now_);
+  EXPECT_THAT(Words(machine_.OnListFailed(Error(403, Reason::kForbidden), now_)),
+              ElementsAre("abandoned", "close watch"));
+  EXPECT_THAT(Wake(), ElementsAre("probe"));
+  (void)machine_.OnProbe("12", false, now_);
+  // What was seen is not a complete view, so a snapshot follows whatever is proven.
+  EXPECT_THAT(Words(machine_.OnAnchor(Pod("a", "3"), now_)), ElementsAre("admission First"));
+}
+
+TEST_F(WatchMachineTest, AResourceTheServerDoesNotKnowIsMissingAndDeletesNothing) {
+  Watching("41");
+  EXPECT_THAT(Words(machine_.OnWatchFailed(Error(404, Reason::kNotFound), now_), true),
+              ElementsAre("state Missing"));
+  EXPECT_EQ(machine_.seen_version(), "41");
+  EXPECT_THAT(Wake(), ElementsAre("probe"));
+}
+
+// ---- The shell's mistakes and the end.
+
+TEST_F(WatchMachineTest, AnswersNobodyAskedForAreIgnored) {
+  Watching("41");
+  EXPECT_THAT(machine_.OnProbe("1", true, now_), IsEmpty());
+  EXPECT_THAT(machine_.OnAnchor(std::nullopt, now_), IsEmpty());
+  EXPECT_THAT(machine_.OnCheckFailed(kLost, now_), IsEmpty());
+  EXPECT_THAT(machine_.OnSnapshotAdmitted(now_), IsEmpty());
+  EXPECT_THAT(machine_.OnListItem(Pod("a", "1"), now_), IsEmpty());
+  EXPECT_THAT(machine_.OnListPage("1", "", now_), IsEmpty());
+  EXPECT_THAT(machine_.OnListFailed(kLost, now_), IsEmpty());
+  EXPECT_THAT(machine_.OnWantsDone(now_), IsEmpty());
+  EXPECT_THAT(machine_.OnWatchOpened(now_), IsEmpty());
+  EXPECT_EQ(machine_.state(), WatchState::kWatching);
+}
+
+TEST_F(WatchMachineTest, StopClosesWhatIsOpenAndNothingComesAfter) {
+  Listing();
+  (void)machine_.OnListPage("10", "t1", now_);
+  (void)machine_.OnWatchOpened(now_);
+  EXPECT_THAT(Words(machine_.Stop(), true), ElementsAre("close watch", "close list"));
+  EXPECT_EQ(machine_.NextWake(), base::Time::max());
+  EXPECT_THAT(machine_.OnEvent(EventType::kAdded, Pod("a", "50"), now_), IsEmpty());
+  EXPECT_THAT(machine_.Tick(now_ + minutes(100)), IsEmpty());
+}
+
+TEST_F(WatchMachineTest, StatesSayWhy) {
+  Watching("41");
+  const Actions actions = machine_.OnWatchFailed(kLost, now_);
+  ASSERT_EQ(actions.size(), 1);
+  EXPECT_THAT(std::get<StateChanged>(actions[0]).detail, HasSubstr("connection lost"));
+}
+
+}  // namespace
+}  // namespace fairlead::kube
