@@ -2,4 +2,20 @@
 
 // Every metric name of Fairlead, in one place. docs/reference/metrics.md is compared with this file
 // by a test. Add `inline constexpr char kName[] = "fairlead_...";  // unit; what it counts`.
-namespace fairlead::metrics {}  // namespace fairlead::metrics
+namespace fairlead::metrics {
+
+// The agent's.
+inline constexpr char kAgentEvents[] = "fairlead_agent_events";      // count; watch events read
+inline constexpr char kAgentItems[] = "fairlead_agent_list_items";   // count; list items read
+inline constexpr char kAgentChanges[] = "fairlead_agent_changes";    // count; put into the outbox
+inline constexpr char kAgentInvalid[] = "fairlead_agent_invalid";    // count; could not be read
+inline constexpr char kAgentOversize[] = "fairlead_agent_oversize";  // count; beyond the limit
+inline constexpr char kAgentLists[] = "fairlead_agent_list_pages";   // count; pages of full lists
+inline constexpr char kAgentRereads[] = "fairlead_agent_rereads";    // count; read again
+inline constexpr char kAgentPendingBytes[] = "fairlead_agent_pending_bytes";  // bytes; to be sent
+inline constexpr char kAgentGranted[] = "fairlead_agent_accounts_granted";    // count; accounts
+inline constexpr char kAgentConnected[] = "fairlead_agent_connected";  // 0 or 1; session open
+inline constexpr char kAgentSessions[] = "fairlead_agent_sessions";    // count; sessions opened
+inline constexpr char kAgentWatches[] = "fairlead_agent_watches";      // count by state; watches
+
+}  // namespace fairlead::metrics

@@ -1,0 +1,344 @@
+#include "agent/account/account.h"
+
+#include <json/json.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "lib/base/strings.h"
+#include "lib/json/dom.h"
+#include "lib/kube/discovery.h"
+#include "lib/log/log.h"
+
+namespace fairlead::agent {
+
+namespace {
+
+constexpr size_t kMaxAnswer = size_t{16} << 20;
+
+kube::ScopeRules ScopeOf(const v1::Scope& from) {
+  kube::ScopeRules scope;
+  scope.level_cluster = from.level_cluster();
+  scope.namespaces.assign(from.namespaces().begin(), from.namespaces().end());
+  scope.omit_namespaces.assign(from.omit_namespaces().begin(), from.omit_namespaces().end());
+  scope.kinds.assign(from.kinds().begin(), from.kinds().end());
+  scope.omit_kinds.assign(from.omit_kinds().begin(), from.omit_kinds().end());
+  for (const v1::CustomResource& one : from.custom_resources()) {
+    scope.custom_resources.push_back(one.kubernetes_kind());
+  }
+  scope.cluster_scoped = from.cluster_scoped();
+  scope.only_spinnaker_managed = from.only_spinnaker_managed();
+  scope.keep_secret_data = from.keep_secret_data();
+  return scope;
+}
+
+std::string Member(const std::string& body, const char* object, const char* key) {
+  const auto parsed = json::ParseJson(body);
+  if (!parsed.ok() || !parsed->isObject()) return "";
+  const Json::Value& from = object == nullptr ? *parsed : (*parsed)[object];
+  return from.isObject() && from[key].isString() ? from[key].asString() : "";
+}
+
+}  // namespace
+
+// One small request of the account's own.
+class Account::Call : public net::ResponseHandler {
+ public:
+  Call(Account* owner, Answer answer) : owner_(owner), answer_(std::move(answer)) {}
+  void OnHeaders(int status, const net::Headers&) override { status_ = status; }
+  void OnData(std::string_view data) override {
+    if (body_.size() + data.size() <= kMaxAnswer) body_.append(data);
+  }
+  void OnEnd(const absl::Status& why) override {
+    done = true;
+    if (status_ == 401) owner_->OnUnauthorized();
+    if (!why.ok()) owner_->state_detail_ = std::string(base::View(why.message()));
+    owner_->loop_->Post(
+        [this, owner = owner_, alive = std::weak_ptr(owner_->alive_), ok = why.ok()] {
+          if (!alive.lock()) return;
+          answer_(ok ? status_ : 0, body_);
+          std::erase_if(owner->calls_, [this](const auto& one) { return one.get() == this; });
+        });
+  }
+  std::unique_ptr<net::HttpStream> stream;
+  bool done = false;
+
+ private:
+  Account* owner_;
+  Answer answer_;
+  int status_ = 0;
+  std::string body_;
+};
+
+Account::Account(const AccountOptions& options, std::unique_ptr<net::HttpTransport> transport,
+                 AccountHost* host, base::Loop* loop)
+    : options_(options),
+      transport_(std::move(transport)),
+      host_(host),
+      loop_(loop),
+      token_(options.access.token, options.access.token_file),
+      backoff_({.first = base::milliseconds(500), .most = base::seconds(60)}, options.seed),
+      random_(options.seed) {}
+
+Account::~Account() {
+  alive_.reset();
+  StopWatches();
+  calls_.clear();
+}
+
+void Account::Start() { Probe(); }
+
+net::Headers Account::RequestHeaders() {
+  net::Headers headers = {{"accept", "application/json"}, {"user-agent", "fairlead-agent"}};
+  const std::string& token = token_.Get(loop_->clock().Now());
+  // Credentials only ever go over TLS.
+  if (!token.empty() && options_.access.scheme == "https") {
+    headers.emplace_back("authorization", base::StrCat("Bearer ", token));
+  }
+  return headers;
+}
+
+void Account::Get(std::string target, std::string accept, Answer answer) {
+  calls_.push_back(std::make_unique<Call>(this, std::move(answer)));
+  Call* call = calls_.back().get();
+  net::Headers headers = RequestHeaders();
+  if (!accept.empty()) headers[0].second = std::move(accept);
+  call->stream = transport_->Start({"GET", std::move(target), std::move(headers), ""}, {}, call);
+}
+
+// A cluster that may not tell its uid (403) is claimed without one.
+void Account::Probe() {
+  Get("/api/v1/namespaces/kube-system", "", [this](int status, const std::string& body) {
+    if (status != 200 && status != 403) {
+      log::Warn("cluster does not answer",
+                {{"account", name()}, {"status", status}, {"detail", state_detail_}});
+      probe_timer_ = loop_->After(backoff_.Next(), [this] { Probe(); });
+      return;
+    }
+    v1::Claim claim;
+    claim.set_account_name(name());
+    claim.set_api_host(base::StrCat(options_.access.host, ":", options_.access.port));
+    if (status == 200) claim.set_cluster_uid(Member(body, "metadata", "uid"));
+    Get("/version", "", [this, claim](int version_status, const std::string& version) mutable {
+      if (version_status == 200)
+        claim.set_kubernetes_version(Member(version, nullptr, "gitVersion"));
+      backoff_.Reset();
+      claim_ = claim;
+      host_->OnClaim(claim);
+    });
+  });
+}
+
+bool Account::Current(const std::string& uid, uint64_t term) const {
+  return granted_ && uid == grant_.account_uid() && term == grant_.term();
+}
+
+void Account::OnGrant(const v1::Grant& grant) {
+  StopWatches();
+  grant_ = grant;
+  granted_ = true;
+  scope_ = ScopeOf(grant.scope());
+  positions_.clear();
+  positions_complete_ = false;
+  v1::ShardSeen seen;
+  seen.set_account_uid(grant.account_uid());
+  seen.set_shard(grant.shard());
+  seen.set_store_epoch(grant.store_epoch());
+  seen.set_term(grant.term());
+  seen.set_seq(grant.last_seq());
+  seen_ = seen;
+  wire::Outbox::Shard shard{grant.account_uid(), grant.shard(), grant.store_epoch(), grant.term(),
+                            grant.last_seq()};
+  outbox_ = std::make_unique<wire::Outbox>(
+      shard, wire::OutboxOptions{.pending_bytes = options_.pending_bytes});
+  log::Info("granted", {{"account", name()}, {"term", grant.term()}, {"seq", grant.last_seq()}});
+  // Positions come on another stream and may be faster than their grant.
+  const auto early = early_.extract({grant.term(), grant.account_uid()});
+  early_.clear();
+  if (early.empty()) return;
+  for (const v1::Positions& one : early.mapped()) OnPositions(one);
+}
+
+void Account::OnPositions(const v1::Positions& positions) {
+  if (!Current(positions.account_uid(), positions.term())) {
+    constexpr size_t kMostEarly = 1000;
+    auto& kept = early_[{positions.term(), positions.account_uid()}];
+    if (kept.size() < kMostEarly) kept.push_back(positions);
+    return;
+  }
+  for (const v1::Position& one : positions.positions()) positions_.push_back(one);
+  if (!positions.last() || positions_complete_) return;
+  positions_complete_ = true;
+  Discover();
+}
+
+void Account::OnRevoke(const std::string& why) {
+  early_.clear();
+  if (!granted_) return;
+  log::Info("grant ended", {{"account", name()}, {"reason", why}});
+  StopWatches();
+  granted_ = false;
+  grant_.Clear();
+}
+
+void Account::StopWatches() {
+  discover_timer_.reset();
+  flush_timer_.reset();
+  flush_at_ = base::Time::max();
+  state_timer_.reset();
+  watchers_.clear();
+  outbox_.reset();
+  paused_ = false;
+}
+
+void Account::Discover() {
+  const uint64_t term = grant_.term();
+  Get("/api", kube::kDiscoveryAccept, [this, term](int status, const std::string& core) {
+    if (!granted_ || term != grant_.term()) return;
+    Get("/apis", kube::kDiscoveryAccept,
+        [this, term, status, core](int groups_status, const std::string& groups) {
+          if (!granted_ || term != grant_.term()) return;
+          kube::Discovery discovery;
+          absl::Status read =
+              absl::UnavailableError(base::StrCat("discovery: HTTP ", status, ", ", groups_status));
+          if (status == 200 && groups_status == 200) {
+            read = kube::ParseDiscovery(core, &discovery);
+            if (read.ok()) read = kube::ParseDiscovery(groups, &discovery);
+          }
+          if (!read.ok()) {
+            log::Warn("discovery failed", {{"account", name()}, {"error", read}});
+            discover_timer_ = loop_->After(backoff_.Next(), [this] { Discover(); });
+            return;
+          }
+          OnDiscovered(discovery);
+        });
+  });
+}
+
+// Only adds watches: what discovery lacks now may be back in a minute (invariant 4).
+void Account::OnDiscovered(const kube::Discovery& discovery) {
+  const kube::WatchPlan plan = kube::PlanWatches(scope_, discovery);
+  for (const kube::WatchTargetSpec& target : plan.watches) {
+    const bool known = std::any_of(watchers_.begin(), watchers_.end(), [&](const auto& one) {
+      return one->target().type.group == target.type.group &&
+             one->target().type.resource == target.type.resource &&
+             one->target().name_space == target.name_space;
+    });
+    if (known) continue;
+    watchers_.push_back(
+        std::make_unique<Watcher>(target, &scope_, this, base::NextRandom(&random_)));
+    std::optional<v1::Position> position;
+    for (const v1::Position& one : positions_) {
+      if (one.kind().group() == target.type.group &&
+          one.kind().resource() == target.type.resource && one.watch() == target.name_space) {
+        position = one;
+      }
+    }
+    watchers_.back()->Start(position);
+  }
+  backoff_.Reset();
+  OnWatchState();
+  discover_timer_ = loop_->After(options_.rediscover, [this] { Discover(); });
+}
+
+void Account::OutboxChanged() {
+  if (!paused_ && outbox_->congested()) {
+    paused_ = true;
+    for (const auto& watcher : watchers_) watcher->SetPaused(true);
+  }
+  ArmFlush();
+}
+
+void Account::ArmFlush() {
+  const base::Time wake = outbox_->NextWake();
+  if (wake >= flush_at_ && flush_timer_) return;
+  flush_timer_.reset();
+  flush_at_ = wake;
+  if (wake == base::Time::max()) return;
+  const base::Duration wait = std::max(wake - loop_->clock().Now(), base::Duration::zero());
+  flush_timer_ = loop_->After(wait, [this] { Flush(); });
+}
+
+void Account::Flush() {
+  flush_at_ = base::Time::max();
+  const std::unique_ptr<base::Timer> fired = std::move(flush_timer_);
+  for (;;) {
+    auto batch = outbox_->Next(loop_->clock().Now());
+    if (!batch.ok()) {
+      log::Error("batch could not be made", {{"account", name()}, {"error", batch.status()}});
+      break;
+    }
+    if (!batch->has_value()) break;
+    host_->SendBatch(**std::move(batch));
+  }
+  if (paused_ && outbox_->pending_bytes() < options_.pending_bytes / 2) {
+    paused_ = false;
+    for (const auto& watcher : watchers_) watcher->SetPaused(false);
+  }
+  ArmFlush();
+}
+
+void Account::OnAck(const v1::Ack& ack) {
+  if (!Current(ack.account_uid(), ack.term())) return;
+  for (const v1::Refused& refused : ack.refused()) {
+    log::Warn("row refused by the store", {{"account", name()},
+                                           {"resource", refused.kind().resource()},
+                                           {"namespace", refused.name_space()},
+                                           {"name", refused.name()},
+                                           {"reason", refused.reason()}});
+  }
+  seen_->set_seq(std::max(seen_->seq(), ack.seq()));
+  outbox_->OnAck(ack);
+  Flush();
+}
+
+void Account::OnWant(const v1::Want& want) {
+  if (!Current(want.account_uid(), want.term())) return;
+  for (const auto& watcher : watchers_) watcher->OnWant(want);
+}
+
+void Account::OnAdmit(const v1::SnapshotAdmit& admit) {
+  if (!Current(admit.account_uid(), admit.term())) return;
+  for (const auto& watcher : watchers_) watcher->OnAdmitted(admit.snapshot_id());
+}
+
+void Account::AskSnapshot(const std::string& snapshot_id, kube::SnapshotReason reason) {
+  v1::SnapshotAsk ask;
+  ask.set_account_uid(grant_.account_uid());
+  ask.set_shard(grant_.shard());
+  ask.set_term(grant_.term());
+  ask.set_snapshot_id(snapshot_id);
+  ask.set_reason(std::string(kube::SnapshotReasonName(reason)));
+  host_->AskSnapshot(std::move(ask));
+}
+
+void Account::OnWatchState() {
+  if (state_timer_) return;
+  state_timer_ = loop_->After(base::seconds(1), [this] {
+    const std::unique_ptr<base::Timer> fired = std::move(state_timer_);
+    SendState();
+  });
+}
+
+void Account::SendState() {
+  v1::AccountStatus status;
+  status.set_account_uid(grant_.account_uid());
+  status.set_state("Running");
+  for (const auto& watcher : watchers_) {
+    if (watcher->state() == kube::WatchState::kWatching) continue;
+    v1::KindState* kind = status.add_kinds();
+    kind->set_group(watcher->target().type.group);
+    kind->set_resource(watcher->target().type.resource);
+    kind->set_state(std::string(kube::WatchStateName(watcher->state())));
+    kind->set_detail(watcher->detail());
+  }
+  host_->SendStatus(std::move(status));
+}
+
+std::map<kube::WatchState, int> Account::watch_states() const {
+  std::map<kube::WatchState, int> states;
+  for (const auto& watcher : watchers_) ++states[watcher->state()];
+  return states;
+}
+
+}  // namespace fairlead::agent

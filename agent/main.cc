@@ -1,0 +1,210 @@
+// fairlead-agent: streams what changes in its accounts' clusters to an endpoint.
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "agent/agent.h"
+#include "agent/config/config.h"
+#include "agent/identity/identity.h"
+#include "agent/uplink/grpc_channel.h"
+#include "lib/base/config_reader.h"
+#include "lib/base/hash.h"
+#include "lib/base/status.h"
+#include "lib/base/strings.h"
+#include "lib/base/version.h"
+#include "lib/log/log.h"
+#include "lib/metrics/metrics.h"
+#include "lib/net/http_client.h"
+#include "lib/net/http_server.h"
+#include "lib/net/loop_thread.h"
+
+namespace fairlead::agent {
+namespace {
+
+constexpr char kUsage[] =
+    "fairlead-agent lists and watches the clusters of its accounts and streams what changes to a\n"
+    "fairlead-endpoint.\n\n"
+    "usage: fairlead-agent --config FILE   run until SIGTERM\n"
+    "       fairlead-agent --check FILE    read the configuration and say what is wrong with it\n"
+    "       fairlead-agent --version\n\n"
+    "The file is described in docs/reference/agent-config.md.\n";
+
+// Health and metrics for the kubelet and Prometheus.
+class HealthPages : public net::HttpHandler {
+ public:
+  HealthPages(const Agent* agent, metrics::Registry* registry)
+      : agent_(agent), registry_(registry) {}
+  void Handle(const net::HttpServerRequest& request,
+              std::shared_ptr<net::HttpResponder> responder) override {
+    if (request.path == "/healthz") return responder->Send(200, "text/plain", "ok\n");
+    if (request.path == "/readyz") {
+      const bool ready = const_cast<Agent*>(agent_)->uplink().connected();
+      return responder->Send(ready ? 200 : 503, "text/plain",
+                             ready ? "ok\n" : "no session with an endpoint\n");
+    }
+    if (request.path == "/metrics") {
+      agent_->Publish(registry_);
+      return responder->Send(200, "text/plain; version=0.0.4", registry_->Render());
+    }
+    responder->Send(404, "text/plain", "not found; there are /healthz, /readyz and /metrics\n");
+  }
+
+ private:
+  const Agent* agent_;
+  metrics::Registry* registry_;
+};
+
+absl::Status AddAccounts(const Config& config, net::LoopThread* loop, Agent* agent) {
+  uint64_t seed = static_cast<uint64_t>(base::RandomU128().lo);
+  for (const AccountConfig& one : config.accounts) {
+    AccountOptions options;
+    options.name = one.name;
+    options.seed = base::NextRandom(&seed);
+    options.pending_bytes = static_cast<size_t>(config.pending_bytes) / config.accounts.size();
+    auto access = one.in_cluster ? kube::InCluster() : kube::LoadKubeconfig(one.kubeconfig_file);
+    if (!access.ok()) return base::WithContext(access.status(), base::StrCat("account ", one.name));
+    options.access = *access;
+    net::HttpClientOptions client;
+    client.scheme = access->scheme;
+    client.host = access->host;
+    client.port = access->port;
+    client.server_name = access->server_name;
+    client.ca_pem = access->ca_pem;
+    client.certificate_pem = access->certificate_pem;
+    client.key_pem = access->key_pem;
+    auto transport = net::MakeHttpClient(client, loop);
+    if (!transport.ok())
+      return base::WithContext(transport.status(), base::StrCat("account ", one.name));
+    agent->AddAccount(options, *std::move(transport));
+  }
+  return absl::OkStatus();
+}
+
+int Serve(const Config& config) {
+  log::SetLevel(config.log_level);
+  std::string trust_bundle;
+  if (!config.allow_plaintext_loopback) {
+    auto bundle = base::ReadFile(config.trust_bundle_file);
+    if (!bundle.ok()) {
+      std::fprintf(stderr, "fairlead-agent: trustBundleFile: %s\n",
+                   bundle.status().ToString().c_str());
+      return 1;
+    }
+    trust_bundle = *std::move(bundle);
+  }
+  net::LoopThread loop("agent");
+  auto credentials = std::make_shared<Credentials>();
+  const auto channel_to = [&config, &loop](const std::string& target, const Credentials& with) {
+    ChannelOptions options;
+    options.target = target;
+    options.server_name = config.server_name;
+    options.trust_bundle = with.trust_bundle;
+    options.certificate = with.certificate_pem;
+    options.key = with.key_pem;
+    options.plaintext = config.allow_plaintext_loopback;
+    options.identity = config.identity.name;
+    return MakeGrpcChannel(options, &loop);
+  };
+  AgentOptions options{base::kVersion, base::RandomHex(8), config.revision, config.zone};
+  UplinkOptions uplink;
+  uplink.endpoints = config.endpoints;
+  uplink.seed = base::RandomU128().lo;
+  auto agent = std::make_unique<Agent>(
+      options, uplink,
+      [channel_to, credentials](const std::string& target) {
+        return channel_to(target, *credentials);
+      },
+      &loop);
+  if (const absl::Status status = AddAccounts(config, &loop, agent.get()); !status.ok()) {
+    std::fprintf(stderr, "fairlead-agent: %s\n", status.ToString().c_str());
+    return 1;
+  }
+  metrics::Registry registry;
+  HealthPages pages(agent.get(), &registry);
+  std::unique_ptr<net::HttpServer> health;
+  if (!config.health_address.empty()) {
+    net::HttpServerOptions server;
+    server.address = config.health_address;
+    auto started = net::HttpServer::Start(server, &pages, &loop);
+    if (!started.ok()) {
+      std::fprintf(stderr, "fairlead-agent: health.address: %s\n",
+                   started.status().ToString().c_str());
+      return 1;
+    }
+    health = *std::move(started);
+  }
+  std::unique_ptr<IdentityKeeper> identity;
+  bool started = false;
+  const auto on_credentials = [&](const Credentials& fresh) {
+    *credentials = fresh;
+    if (std::exchange(started, true)) return agent->uplink().Reconnect("a new certificate");
+    agent->Start();
+  };
+  loop.Post([&] {
+    if (config.allow_plaintext_loopback) return on_credentials({});
+    identity =
+        std::make_unique<IdentityKeeper>(config, trust_bundle, channel_to, on_credentials, &loop);
+    identity->Start();
+  });
+  log::Info("fairlead-agent runs", {{"version", base::kVersion},
+                                    {"accounts", config.accounts.size()},
+                                    {"instance", options.instance_id}});
+
+  loop.Start();
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  int signal = 0;
+  sigwait(&signals, &signal);
+  log::Info("stopping", {{"signal", strsignal(signal)}});
+  if (health) health->Stop();
+  loop.Post([&] {
+    identity.reset();
+    agent.reset();
+    loop.Quit();
+  });
+  loop.Stop();
+  return 0;
+}
+
+}  // namespace
+
+int Main(int argc, char** argv) {
+  const std::string verb = argc > 1 ? argv[1] : "";
+  if (verb == "--version") {
+    std::printf("fairlead-agent %s\n", base::kVersion);
+    return 0;
+  }
+  if ((verb != "--config" && verb != "--check") || argc != 3) {
+    std::fputs(kUsage, verb == "--help" ? stdout : stderr);
+    return verb == "--help" ? 0 : 2;
+  }
+  const auto text = base::ReadFile(argv[2]);
+  if (!text.ok()) {
+    std::fprintf(stderr, "fairlead-agent: %s\n", text.status().ToString().c_str());
+    return 2;
+  }
+  const auto config = ParseConfig(*text, argv[2]);
+  if (!config.ok()) {
+    std::fprintf(stderr, "fairlead-agent: %s\n", config.status().ToString().c_str());
+    return 2;
+  }
+  if (verb == "--check") return 0;
+  // Every thread inherits this, so that only sigwait() sees them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return Serve(*config);
+}
+
+}  // namespace fairlead::agent
+
+int main(int argc, char** argv) { return fairlead::agent::Main(argc, argv); }
