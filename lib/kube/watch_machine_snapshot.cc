@@ -120,7 +120,6 @@ void WatchMachine::PageExpired(const ApiError& error, base::Time now) {
     return RestartSnapshot(Describe(error), now);
   }
   DropItems();
-  list_.consistent = false;
   if (!std::exchange(list_.expired_before, true)) return OpenPage(error.continue_token);
   list_.token = error.continue_token;
   PageAgain(error, now);
