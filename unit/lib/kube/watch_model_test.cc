@@ -454,7 +454,9 @@ class Model {
   void Change(EventType type) {
     const uint64_t history = machine_->history();
     const std::pair<uint64_t, uint64_t> at{history, fed_version_};
-    if (machine_.get() == emitter_) ASSERT_GT(at, emitted_) << "came out twice";
+    if (machine_.get() == emitter_) {
+      ASSERT_GT(at, emitted_) << "came out twice";
+    }
     emitter_ = machine_.get();
     emitted_ = at;
     if (type == EventType::kDeleted) {
