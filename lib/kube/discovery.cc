@@ -48,7 +48,7 @@ absl::Status ParseDiscovery(std::string_view text, Discovery* out) {
   FAIRLEAD_ASSIGN_OR_RETURN(const Json::Value list, json::ParseJson(text));
   if (StringAt(list, "kind") != "APIGroupDiscoveryList" || !At(list, "items").isArray()) {
     return absl::UnimplementedError(
-        "the server does not answer aggregated discovery; Kubernetes 1.30 or later is needed");
+        "the server does not answer aggregated discovery; Kubernetes 1.26 or later is needed");
   }
   for (const Json::Value& group : At(list, "items")) AddGroup(group, out);
   return absl::OkStatus();

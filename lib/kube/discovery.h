@@ -9,9 +9,11 @@
 
 namespace fairlead::kube {
 
-// Asked with this, /api and /apis answer with everything at once (Kubernetes 1.30 and later).
+// Asked with this, /api and /apis answer with everything at once: v2 from Kubernetes 1.30 on, the
+// same document as v2beta1 from 1.26 on.
 inline constexpr char kDiscoveryAccept[] =
-    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
+    "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
 
 struct Discovery {
   // Resources that can be listed and watched, each in its group's preferred version that has it.

@@ -32,6 +32,11 @@ bool Matches(std::string_view name, const ResourceType& type) {
   return Lower(name.substr(dot + 1)) == type.group;
 }
 
+bool MayBeOf(std::string_view name, std::string_view group) {
+  const size_t dot = name.find('.');
+  return dot == std::string_view::npos ? Native(group) : Lower(name.substr(dot + 1)) == group;
+}
+
 bool AnyMatches(const std::vector<std::string>& names, const ResourceType& type) {
   return std::any_of(names.begin(), names.end(),
                      [&](const std::string& name) { return Matches(name, type); });
@@ -78,7 +83,9 @@ WatchPlan PlanWatches(const ScopeRules& scope, const Discovery& discovery) {
   }
   const auto found = [&](const std::string& name) {
     return std::any_of(discovery.resources.begin(), discovery.resources.end(),
-                       [&](const ResourceType& type) { return Matches(name, type); });
+                       [&](const ResourceType& type) { return Matches(name, type); }) ||
+           std::any_of(discovery.unknown_groups.begin(), discovery.unknown_groups.end(),
+                       [&](const std::string& group) { return MayBeOf(name, group); });
   };
   for (const std::vector<std::string>* list : {&scope.kinds, &scope.custom_resources}) {
     for (const std::string& name : *list) {

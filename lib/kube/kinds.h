@@ -32,7 +32,9 @@ struct WatchTargetSpec {
 
 struct WatchPlan {
   std::vector<WatchTargetSpec> watches;
-  std::vector<std::string> missing;  // kinds asked for by name that the cluster does not have
+  // Kinds asked for by name that the cluster does not have. A kind that may be of a group the
+  // cluster could not describe now is not among them.
+  std::vector<std::string> missing;
 };
 
 // Pure. A kind without a group in its name is the native one; a kind named with a group any. Native

@@ -43,6 +43,14 @@ std::optional<std::string> DecodeBase64(std::string_view text) {
   return out;
 }
 
+// What goes into a Host header and a certificate check: no line breaks, no zones, nothing encoded.
+bool IsHost(std::string_view text) {
+  return !text.empty() && text.size() <= 253 &&
+         text.find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:") ==
+             std::string_view::npos;
+}
+
 // yaml-cpp throws for what it does not like; nothing of that leaves this class.
 class Reader {
  public:
@@ -114,6 +122,9 @@ class Reader {
     }
     FAIRLEAD_RETURN_IF_ERROR(ReadServer(Text(cluster, "server"), access));
     access->server_name = Text(cluster, "tls-server-name");
+    if (!access->server_name.empty() && !IsHost(access->server_name)) {
+      return Error("clusters.cluster.tls-server-name", "is not a host name");
+    }
     return ReadData(cluster, "clusters.cluster.", "certificate-authority", &access->ca_pem);
   }
 
@@ -143,7 +154,7 @@ class Reader {
       access->port = digits ? std::atoi(port.c_str()) : 0;
       if (access->port < 1 || access->port > 65535) return Error(field, "has no valid port");
     }
-    if (host.empty() || host.size() > 253) return Error(field, "has no host");
+    if (!IsHost(host)) return Error(field, "has no valid host");
     if (trust_ == KubeconfigTrust::kHostile && ForbiddenAddress(host)) {
       return Error(field, "is a loopback, link-local or unspecified address");
     }
@@ -182,6 +193,10 @@ class Reader {
   // `<key>-data`, else the file `<key>`.
   absl::Status ReadData(const YAML::Node& node, std::string_view prefix, const std::string& key,
                         std::string* out) {
+    const std::string file = Text(node, key.c_str());
+    if (!file.empty() && trust_ == KubeconfigTrust::kHostile) {
+      return Error(StrCat(prefix, key), "is a path; give the data");
+    }
     const std::string data = Text(node, (key + "-data").c_str());
     if (!data.empty()) {
       auto decoded = DecodeBase64(data);
@@ -189,10 +204,7 @@ class Reader {
       *out = *std::move(decoded);
       return absl::OkStatus();
     }
-    const std::string file = Text(node, key.c_str());
     if (file.empty()) return absl::OkStatus();
-    if (trust_ == KubeconfigTrust::kHostile)
-      return Error(StrCat(prefix, key), "is a path; give the data");
     auto text = base::ReadFile(Resolve(file));
     if (!text.ok()) return base::WithContext(text.status(), StrCat(source_, ": ", prefix, key));
     *out = *std::move(text);
@@ -216,8 +228,12 @@ bool ForbiddenV4(uint32_t a) {
 
 bool ForbiddenAddress(std::string_view text) {
   std::string host(text);
+  for (char& c : host) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
   while (host.ends_with('.')) host.pop_back();
-  if (host == "localhost" || host.ends_with(".localhost")) return true;
+  for (const char* name : {"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"}) {
+    if (host == name) return true;
+  }
+  if (host.ends_with(".localhost")) return true;
   // getaddrinfo understands every spelling a resolver would (0x7f.1, 2130706433, ::ffff:127.0.0.1).
   addrinfo hints{};
   hints.ai_flags = AI_NUMERICHOST;

@@ -25,9 +25,8 @@ enum class KubeconfigTrust {
   // A file that whoever runs this process put there: paths and token files are followed.
   kFile,
   // From a Secret, so from anybody who may write one: only server, CA, server name, token or
-  // certificate data; https; no loopback, link-local or unspecified address (a name is checked
-  // where
-  // it is dialled).
+  // certificate data; https; no loopback, link-local or unspecified address. A name is not resolved
+  // here, so whoever dials must ask ForbiddenAddress about what it resolved to.
   kHostile,
 };
 

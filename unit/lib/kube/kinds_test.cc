@@ -78,11 +78,35 @@ TEST(PlanWatches, AnEmptyListOfNamespacesNeverMeansEverything) {
 
 TEST(PlanWatches, AKindWithAGroupIsThatOneAndOmittedKindsGo) {
   const ScopeRules scope{.level_cluster = true,
-                         .kinds = {"Deployment.example.com", "secret", "Gone.example.com"},
+                         .kinds = {"Deployment.example.com", "secret", "Gone.example.org"},
                          .omit_kinds = {"Secret"}};
   const WatchPlan plan = PlanWatches(scope, Discovered());
   EXPECT_THAT(Names(plan), ElementsAre("/apis/example.com/v2/deployments"));
-  EXPECT_THAT(plan.missing, ElementsAre("Gone.example.com"));
+  EXPECT_THAT(plan.missing, ElementsAre("Gone.example.org"));
+}
+
+TEST(PlanWatches, AKindOfAGroupTheClusterCannotDescribeNowIsNotMissing) {
+  const ScopeRules scope{.level_cluster = true, .kinds = {"Gone.example.com"}};
+  EXPECT_THAT(PlanWatches(scope, Discovered()).missing, IsEmpty());
+}
+
+TEST(PlanWatches, EventsComeOnlyWhenAskedForAndNotTwice) {
+  Discovery discovery;
+  discovery.resources = {{"", "v1", "events", "Event", true},
+                         {"events.k8s.io", "v1", "events", "Event", true}};
+  EXPECT_THAT(PlanWatches({.level_cluster = true}, discovery).watches, IsEmpty());
+  EXPECT_THAT(Names(PlanWatches({.level_cluster = true, .kinds = {"event"}}, discovery)),
+              ElementsAre("/api/v1/events"));
+}
+
+TEST(PlanWatches, CustomResourcesAreAddedToTheDefaults) {
+  Discovery discovery = Discovered();
+  discovery.resources.push_back({"stable.example.com", "v1", "crontabs", "CronTab", true});
+  const ScopeRules scope{.level_cluster = true, .custom_resources = {"CronTab.stable.example.com"}};
+  EXPECT_THAT(
+      Names(PlanWatches(scope, discovery)),
+      UnorderedElementsAre("/api/v1/pods", "/api/v1/namespaces", "/apis/apps/v1/deployments",
+                           "/apis/stable.example.com/v1/crontabs"));
 }
 
 TEST(PlanWatches, ClusterScopedReadsCanBeOff) {

@@ -84,6 +84,15 @@ TEST(Kubeconfig, AHostileOneIsRefusedByField) {
       {"server: 'https://[::ffff:127.0.0.1]'", "token: t", "loopback"},
       {"server: 'https://[fe80::1]'", "token: t", "loopback"},
       {"server: 'https://0.0.0.0'", "token: t", "loopback"},
+      {"server: 'https://LocalHost:6443'", "token: t", "loopback"},
+      {"server: 'https://ip6-localhost.'", "token: t", "loopback"},
+      {"server: 'https://[::127.0.0.1]'", "token: t", "loopback"},
+      {"server: \"https://a\\r\\nx-evil: 1\"", "token: t", "no valid port"},
+      {"server: \"https://a\\r\\nb\"", "token: t", "no valid host"},
+      {"server: 'https://[fe80::1%25eth0]'", "token: t", "no valid host"},
+      {server + ", tls-server-name: \"a\\nb\"", "token: t", "tls-server-name"},
+      {server + ", certificate-authority-data: Y2E=, certificate-authority: /a", "token: t",
+       "certificate-authority: is a path"},
   };
   for (const auto& one : cases) {
     EXPECT_THAT(Message(Hostile(one.cluster, one.user)), HasSubstr(one.field))
