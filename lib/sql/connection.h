@@ -1,0 +1,158 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "lib/base/hash.h"
+
+// SQL without a driver's header. SQLite behind it today (sqlite.h); a Dialect says what differs in
+// DDL.
+//
+// Errors, typed the same for every database:
+//   ResourceExhausted   disk or quota full; nothing of the statement happened, try again later
+//   Unavailable         busy, locked, I/O error, connection lost; try again
+//   DataLoss            the file is damaged or not a database
+//   AlreadyExists       a constraint refused the row
+//   OutOfRange          a value or row is too large
+//   FailedPrecondition  read-only, cannot be opened, wrong use
+//   Internal            anything else; a defect of ours
+namespace fairlead::sql {
+
+// Bound and column bytes; a text otherwise.
+struct Blob {
+  std::string_view bytes;
+};
+
+// A compiled statement. Columns and parameters count from 0.
+class Statement {
+ public:
+  virtual ~Statement() = default;
+  virtual void BindInt(int index, int64_t value) = 0;
+  // The bytes must live until the next Step() that returns false, Reset() or the statement's end.
+  virtual void BindText(int index, std::string_view value) = 0;
+  virtual void BindBlob(int index, std::string_view value) = 0;
+  virtual void BindNull(int index) = 0;
+  // True: a row is there. False: done.
+  virtual absl::StatusOr<bool> Step() = 0;
+  // Back to before the first Step(); the parameters are cleared.
+  virtual void Reset() = 0;
+
+  [[nodiscard]] virtual int64_t Int(int column) const = 0;
+  // NULL reads as "". The view ends with the next Step() or Reset().
+  [[nodiscard]] virtual std::string_view Text(int column) const = 0;
+  [[nodiscard]] virtual bool IsNull(int column) const = 0;
+
+  // 16 bytes; zero when the column holds anything else.
+  [[nodiscard]] base::U128 Number128(int column) const {
+    base::U128 value;
+    if (!base::FromBytes(Text(column), &value)) return {};
+    return value;
+  }
+};
+
+struct Dialect {
+  std::string name;
+  // Column types of our DDL by the names used in migrations: ${id} (own numbers, never used twice),
+  // ${int}, ${name} (text that can be indexed, compared byte by byte), ${text}, ${key} (bytes that
+  // can be indexed), ${bytes}.
+  std::string id, integer, name_type, text, key, bytes;
+  // `ddl` with the types put in.
+  [[nodiscard]] std::string Expand(std::string_view ddl) const;
+};
+
+// How much a commit waits for: kFull survives power loss; kNormal survives the process's death and
+// can lose the last commits (never their order or integrity) with the machine's.
+enum class Durability { kFull, kNormal };
+
+// Threads: one at a time. Destroying it rolls back what is open.
+class Connection {
+ public:
+  virtual ~Connection() = default;
+
+  // A statement from the cache, compiled at first use, given back when the pointer ends (and reset
+  // then, so that no read stays open). The same text may be in use more than once.
+  struct GiveBack {
+    Connection* connection = nullptr;
+    void operator()(Statement* statement) const { connection->Return(statement); }
+  };
+  using StatementPtr = std::unique_ptr<Statement, GiveBack>;
+  [[nodiscard]] virtual absl::StatusOr<StatementPtr> Prepare(std::string_view sql) = 0;
+  // One or more statements without parameters or rows.
+  virtual absl::Status Execute(std::string_view sql) = 0;
+  // Rows changed by the last finished INSERT, UPDATE or DELETE.
+  [[nodiscard]] virtual int64_t Changes() const = 0;
+  [[nodiscard]] virtual int64_t LastInsertId() const = 0;
+
+  // Takes the write lock at once, so that no statement of the transaction fails for want of it.
+  virtual absl::Status Begin() = 0;
+  virtual absl::Status Commit() = 0;
+  // Never fails in effect: afterwards no transaction is open.
+  virtual void Rollback() = 0;
+  // False also after an error made the database roll back by itself.
+  [[nodiscard]] virtual bool InTransaction() const = 0;
+  // For the transactions that begin from now on; not inside one.
+  virtual absl::Status SetDurability(Durability durability) = 0;
+  [[nodiscard]] virtual const Dialect& dialect() const = 0;
+
+  // Savepoints of one level.
+  absl::Status Savepoint() { return Execute("SAVEPOINT batch"); }
+  absl::Status ReleaseSavepoint() { return Execute("RELEASE batch"); }
+  absl::Status RollbackToSavepoint() { return Execute("ROLLBACK TO batch; RELEASE batch"); }
+
+ protected:
+  virtual void Return(Statement* statement) = 0;
+};
+
+namespace internal {
+template <typename T>
+void BindOne(Statement& statement, int index, const T& value) {
+  if constexpr (std::is_same_v<T, Blob>) {
+    statement.BindBlob(index, value.bytes);
+  } else if constexpr (std::is_integral_v<T>) {
+    statement.BindInt(index, static_cast<int64_t>(value));
+  } else {
+    statement.BindText(index, value);
+  }
+}
+}  // namespace internal
+
+// Binds integers, text and Blob in order. Text and bytes must outlive the last Step().
+template <typename... Values>
+void Bind(Statement& statement, const Values&... values) {
+  int index = 0;
+  (internal::BindOne(statement, index++, values), ...);
+}
+
+// Runs a statement that gives no rows; how many rows it changed.
+template <typename... Values>
+absl::StatusOr<int64_t> Run(Connection& connection, std::string_view sql, const Values&... values) {
+  auto statement = connection.Prepare(sql);
+  if (!statement.ok()) return statement.status();
+  Bind(**statement, values...);
+  auto done = (*statement)->Step();
+  if (!done.ok()) return done.status();
+  return connection.Changes();
+}
+
+// Rolls back when it ends without Commit().
+class Transaction {
+ public:
+  explicit Transaction(Connection* connection) : connection_(connection) {}
+  ~Transaction() {
+    if (connection_->InTransaction()) connection_->Rollback();
+  }
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+  absl::Status Begin() { return connection_->Begin(); }
+  absl::Status Commit() { return connection_->Commit(); }
+
+ private:
+  Connection* connection_;
+};
+
+}  // namespace fairlead::sql
