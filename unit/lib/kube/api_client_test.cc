@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <optional>
 #include <utility>
 
@@ -85,6 +87,25 @@ TEST_F(ApiClientTest, ARefusalIsATypedError) {
   loop_.Run();
   ASSERT_FALSE(answer_.ok());
   EXPECT_EQ(answer_.error->reason, Reason::kNotFound);
+}
+
+TEST_F(ApiClientTest, AfterA401TheTokenIsReadAgain) {
+  const std::filesystem::path file =
+      std::filesystem::temp_directory_path() / ("api_client_test." + std::to_string(getpid()));
+  std::ofstream(file) << "old";
+  ApiClient client(&transport_, &loop_, TokenSource("", file), "x");
+  kube_.Inject("pods/web", {.status = 401, .reason = "Unauthorized"});
+  const auto ask = [&] {
+    auto call =
+        client.Start({.target = "/api/v1/namespaces/shop/pods/web"}, {}, [](const ApiAnswer&) {});
+    loop_.Run();
+    return std::string(net::FindHeader(transport_.last.headers, "authorization"));
+  };
+  EXPECT_EQ(ask(), "Bearer old");
+  std::ofstream(file) << "new";
+  loop_.Advance(seconds(11));
+  EXPECT_EQ(ask(), "Bearer new");
+  std::filesystem::remove(file);
 }
 
 TEST_F(ApiClientTest, NoAnswerIsATransportError) {

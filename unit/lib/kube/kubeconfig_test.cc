@@ -85,6 +85,7 @@ TEST(Kubeconfig, AHostileOneIsRefusedByField) {
       {"server: 'https://[fe80::1]'", "token: t", "loopback"},
       {"server: 'https://0.0.0.0'", "token: t", "loopback"},
       {"server: 'https://LocalHost:6443'", "token: t", "loopback"},
+      {"server: 'https://a.localhost'", "token: t", "loopback"},
       {"server: 'https://ip6-localhost.'", "token: t", "loopback"},
       {"server: 'https://[::127.0.0.1]'", "token: t", "loopback"},
       {"server: \"https://a\\r\\nx-evil: 1\"", "token: t", "no valid port"},
@@ -109,6 +110,11 @@ TEST(Kubeconfig, GarbageIsAnErrorThatDoesNotQuoteIt) {
     EXPECT_THAT(Message(access), HasSubstr("secret prod"));
   }
   EXPECT_FALSE(ParseKubeconfig(std::string(2 << 20, 'x'), "s", KubeconfigTrust::kHostile).ok());
+}
+
+TEST(InCluster, OutsideAPodSaysSo) {
+  unsetenv("KUBERNETES_SERVICE_HOST");
+  EXPECT_THAT(Message(InCluster()), HasSubstr("does not run in a pod"));
 }
 
 class TrustedFile : public ::testing::Test {
