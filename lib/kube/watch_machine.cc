@@ -29,7 +29,9 @@ WatchMachine::WatchMachine(const WatchOptions& options)
 Actions WatchMachine::Start(const std::optional<Position>& resume, base::Time now,
                             std::optional<SnapshotReason> snapshot) {
   if (!resume) {
-    AskForSnapshot(snapshot.value_or(SnapshotReason::kFirst));
+    // Asked before admission, so that what is forbidden here never waits in line there.
+    after_check_ = snapshot.value_or(SnapshotReason::kFirst);
+    BeginCheck();
     return Take();
   }
   fresh_ = false;

@@ -60,7 +60,8 @@ class WatchMachineTest : public ::testing::Test {
   }
   // A first snapshot, admitted.
   void Listing() {
-    EXPECT_THAT(Words(machine_.Start(std::nullopt, now_)), ElementsAre("admission First"));
+    EXPECT_THAT(Words(machine_.Start(std::nullopt, now_)), ElementsAre("probe"));
+    EXPECT_THAT(Words(machine_.OnProbe("9", false, now_)), ElementsAre("admission First"));
     EXPECT_THAT(Words(machine_.OnSnapshotAdmitted(now_)), ElementsAre("list "));
   }
   // Moves to NextWake() and ticks.
@@ -77,6 +78,8 @@ class WatchMachineTest : public ::testing::Test {
 
 TEST_F(WatchMachineTest, WithNothingStoredItAsksForASnapshotOfTheFirstHistory) {
   EXPECT_THAT(Words(machine_.Start(std::nullopt, now_), true),
+              ElementsAre("probe", "state Checking"));
+  EXPECT_THAT(Words(machine_.OnProbe("9", false, now_), true),
               ElementsAre("admission First", "state Admission"));
   EXPECT_EQ(machine_.history(), 1);
   EXPECT_EQ(machine_.NextWake(), base::Time::max());
@@ -583,6 +586,13 @@ TEST_F(WatchMachineTest, ForbiddenKeepsEverythingAndAsksAgainSlowly) {
   EXPECT_THAT(Wake(), ElementsAre("probe"));
   (void)machine_.OnProbe("41", false, now_);
   EXPECT_THAT(Words(machine_.OnAnchor(Pod("web", "40"), now_)), ElementsAre("watch 41"));
+}
+
+TEST_F(WatchMachineTest, WhatIsForbiddenFromTheStartNeverAsksForAdmission) {
+  (void)machine_.Start(std::nullopt, now_);
+  EXPECT_THAT(Words(machine_.OnCheckFailed(Error(403, Reason::kForbidden), now_), true),
+              ElementsAre("state Forbidden"));
+  EXPECT_THAT(Wake(), ElementsAre("probe"));
 }
 
 TEST_F(WatchMachineTest, AForbiddenFirstListIsAskedAgainByAProbeAndThenListed) {
