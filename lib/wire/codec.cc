@@ -125,7 +125,7 @@ const char* EntryProblem(const v1::Entry& entry, uint32_t kinds) {
       const v1::Checkpoint& at = entry.checkpoint();
       if (at.kind() >= kinds) return "unknown kind index";
       return NamespaceOk(at.watch()) && VersionOk(at.resource_version()) &&
-                     VersionOk(at.rules_hash())
+                     at.rules_hash().size() <= kMaxVersionBytes
                  ? nullptr
                  : "bad checkpoint";
     }

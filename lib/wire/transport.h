@@ -35,7 +35,8 @@ class StreamHandler {
   virtual void OnClosed(const absl::Status& status) = 0;
 };
 
-// Sends the other direction. Destroying it ends the stream at once; its handler is not called any more.
+// Sends the other direction. Destroying it ends the stream at once; its handler is not called any
+// more.
 template <typename Out>
 class StreamSender {
  public:
@@ -61,9 +62,9 @@ class AgentChannel {
 
 // Who is at the other end, from its verified certificate; empty identity = no certificate.
 struct Peer {
-  std::string identity;        // last segment of spiffe://<trust-domain>/agent/<identity>
+  std::string identity;  // last segment of spiffe://<trust-domain>/agent/<identity>
   std::string certificate_pem;
-  std::string address;         // for people and logs
+  std::string address;  // for people and logs
 };
 
 // The endpoint's end: called for each new stream.

@@ -1,0 +1,422 @@
+#include "endpoint/rest/service.h"
+
+#include <json/json.h>
+#include <openssl/crypto.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <utility>
+
+#include "endpoint/identity/authority.h"
+#include "lib/base/hash.h"
+#include "lib/base/strings.h"
+#include "lib/base/suggest.h"
+#include "lib/json/dom.h"
+
+namespace fairlead::endpoint {
+
+using base::StrCat;
+
+namespace {
+
+constexpr char kJson[] = "application/json";
+constexpr size_t kMostWatchers = 64;
+constexpr size_t kMostQueued = size_t{4} << 20;
+
+void Fail(net::HttpResponder& responder, int status, std::string_view reason,
+          std::string_view message) {
+  Json::Value body;
+  body["error"]["reason"] = std::string(reason);
+  body["error"]["message"] = std::string(message);
+  responder.Send(status, kJson, json::WriteJson(body) + "\n");
+}
+
+void Fail(net::HttpResponder& responder, const absl::Status& status) {
+  const std::string_view message = base::View(status.message());
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+      return Fail(responder, 400, "Invalid", message);
+    case absl::StatusCode::kNotFound:
+      return Fail(responder, 404, "NotFound", message);
+    case absl::StatusCode::kAlreadyExists:
+      return Fail(responder, 409, "NameTaken", message);
+    case absl::StatusCode::kFailedPrecondition:
+      return Fail(responder, 409, "Conflict", message);
+    case absl::StatusCode::kPermissionDenied:
+      return Fail(responder, 403, "Forbidden", message);
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kResourceExhausted:
+      return Fail(responder, 503, "Unavailable", message);
+    default:
+      return Fail(responder, 500, "Internal", message);
+  }
+}
+
+void Ok(net::HttpResponder& responder, const Json::Value& body) {
+  responder.Send(200, kJson, json::WriteJson(body) + "\n");
+}
+
+bool SameSecret(const std::string& a, const std::string& b) {
+  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
+
+Role RoleNamed(std::string_view name) {
+  if (name == "admin") return Role::kAdmin;
+  if (name == "operator") return Role::kOperator;
+  return name == "viewer" ? Role::kViewer : Role::kNone;
+}
+
+Json::Value Strings(const std::vector<std::string>& list) {
+  Json::Value out(Json::arrayValue);
+  for (const std::string& one : list) out.append(one);
+  return out;
+}
+
+Json::Value KindJson(const store::Kind& kind) {
+  Json::Value out;
+  out["group"] = kind.group;
+  out["version"] = kind.version;
+  out["resource"] = kind.resource;
+  out["kind"] = kind.kind;
+  return out;
+}
+
+// The members `body` may have, as the error says them.
+absl::Status OnlyKeys(const Json::Value& body, const std::vector<std::string>& known) {
+  for (const std::string& key : body.getMemberNames()) {
+    if (std::find(known.begin(), known.end(), key) != known.end()) continue;
+    const std::string nearest(base::Nearest(key, known));
+    return absl::InvalidArgumentError(StrCat(
+        key, ": unknown key", nearest.empty() ? "" : StrCat("; did you mean \"", nearest, "\"?")));
+  }
+  return absl::OkStatus();
+}
+
+std::string Text(const Json::Value& body, const char* key) {
+  return body[key].isString() ? body[key].asString() : "";
+}
+
+}  // namespace
+
+Role RoleOf(const net::HttpServerRequest& request, const Config& config) {
+  const std::string prefix = StrCat("spiffe://", config.trust_domain, "/role/");
+  for (const std::string& uri : request.peer_uris) {
+    if (uri.starts_with(prefix)) return RoleNamed(std::string_view(uri).substr(prefix.size()));
+  }
+  const std::string_view header = net::FindHeader(request.headers, "authorization");
+  constexpr std::string_view kBearer = "Bearer ";
+  Role role = Role::kNone;
+  if (header.starts_with(kBearer)) {
+    const std::string hash = base::Sha256Hex(header.substr(kBearer.size()));
+    for (const StaticToken& token : config.tokens) {
+      if (SameSecret(hash, token.sha256)) role = RoleNamed(token.role);
+    }
+  }
+  if (role == Role::kNone && config.plaintext_loopback && config.tokens.empty())
+    return Role::kAdmin;
+  return role;
+}
+
+RestService::RestService(const RestOptions& options) : options_(options) {
+  // A watcher's silence is told from its death.
+  struct Again {
+    static void Arm(RestService* self) {
+      self->keepalive_ = self->options_.loop->After(base::seconds(15), [self] {
+        for (const Responder& watcher : self->watchers_) watcher->Write("\n");
+        std::erase_if(self->watchers_, [](const Responder& one) { return one->closed(); });
+        Arm(self);
+      });
+    }
+  };
+  options_.loop->Post([this, alive = std::weak_ptr(alive_)] {
+    if (alive.lock()) Again::Arm(this);
+  });
+}
+
+RestService::~RestService() = default;
+
+void RestService::Handle(const net::HttpServerRequest& request, Responder responder) {
+  const std::string& path = request.path;
+  if (path == "/healthz") return responder->Send(200, "text/plain", "ok\n");
+  if (path == "/readyz") return Readiness(std::move(responder));
+  const Role role = RoleOf(request, *options_.config);
+  if (role == Role::kNone) {
+    return Fail(*responder, 401, "Unauthorized",
+                "show a client certificate with a role or a bearer token of the configuration");
+  }
+  const bool reads = request.method == "GET";
+  if (!reads && role == Role::kViewer)
+    return Fail(*responder, 403, "Forbidden", "this role only reads");
+  if (path == "/metrics" && reads) {
+    return responder->Send(200, "text/plain; version=0.0.4", options_.metrics->Render());
+  }
+  if (path == "/v1/accounts" && reads) return ListAccounts(request, std::move(responder));
+  constexpr std::string_view kAccount = "/v1/accounts/";
+  if (path.starts_with(kAccount)) {
+    std::string name;
+    if (!net::PercentDecode(std::string_view(path).substr(kAccount.size()), &name) ||
+        !registry::ValidAccountName(name)) {
+      return Fail(*responder, 400, "Invalid",
+                  "account names are 1 to 63 letters, digits, '_' and '-'");
+    }
+    return Account(request, name, role, std::move(responder));
+  }
+  if (path == "/v1/objects" && reads) return Objects(request, std::move(responder));
+  if (path == "/v1/freshness" && reads) return Freshness(request, std::move(responder));
+  if (path == "/v1/enrolment-tokens" && request.method == "POST")
+    return CreateToken(request, std::move(responder));
+  Fail(*responder, 404, "NotFound",
+       StrCat(request.method, " ", path, ": no such path; see docs/reference/rest.md"));
+}
+
+void RestService::Readiness(Responder responder) {
+  if (options_.writer->healthy()) return responder->Send(200, "text/plain", "ok\n");
+  responder->Send(503, "text/plain", StrCat("store: ", options_.writer->problem(), "\n"));
+}
+
+void RestService::WithRegistry(Responder responder, std::function<void(registry::Registry&)> task) {
+  const absl::Status queued = options_.writer->Do(
+      [registry = options_.registry, task = std::move(task)](store::Store&) { task(*registry); });
+  if (!queued.ok()) Fail(*responder, queued);
+}
+
+std::string RestService::AccountText(const registry::Account& account, bool with_spec) const {
+  const AccountLive live = options_.board->Get(account.uid);
+  Json::Value out;
+  out["name"] = account.name;
+  out["uid"] = base::ToHex(account.uid);
+  out["owner"] = account.owner;
+  out["ownerUid"] = account.owner_uid;
+  out["generation"] = Json::Int64(account.generation);
+  out["hash"] = account.hash;
+  if (with_spec) {
+    if (const auto spec = json::ParseJson(account.spec_json); spec.ok()) out["spec"] = *spec;
+  }
+  Json::Value& status = out["status"];
+  status["connected"] = live.granted;
+  status["standbys"] = live.standbys;
+  status["identity"] = live.identity;
+  status["instance"] = live.instance;
+  status["agentVersion"] = live.agent_version;
+  status["revision"] = live.revision;
+  status["zone"] = live.zone;
+  status["clusterUid"] = live.cluster_uid;
+  status["kubernetesVersion"] = live.kubernetes_version;
+  status["state"] = live.state;
+  status["detail"] = live.detail;
+  status["missingPermissions"] = Strings(live.missing_permissions);
+  status["kinds"] = Strings(live.kinds);
+  return json::WriteJson(out);
+}
+
+void RestService::Account(const net::HttpServerRequest& request, const std::string& name, Role role,
+                          Responder responder) {
+  if (request.method == "PUT") return PutAccount(request, name, std::move(responder));
+  if (request.method == "DELETE") return DeleteAccount(request, name, std::move(responder));
+  if (request.method != "GET") {
+    return Fail(*responder, 405, "MethodNotAllowed", "an account takes GET, PUT and DELETE");
+  }
+  WithRegistry(responder, [this, name, responder](registry::Registry& registry) {
+    const auto account = registry.Get(name);
+    if (!account.ok()) return Fail(*responder, account.status());
+    responder->Send(200, kJson, AccountText(*account, true) + "\n");
+  });
+}
+
+void RestService::PutAccount(const net::HttpServerRequest& request, const std::string& name,
+                             Responder responder) {
+  const auto body = json::ParseJson(request.body);
+  if (!body.ok()) return Fail(*responder, body.status());
+  if (!body->isObject() || !(*body)["spec"].isObject()) {
+    return Fail(*responder, 400, "Invalid", "the body must be an object with \"spec\"");
+  }
+  if (const absl::Status keys =
+          OnlyKeys(*body, {"owner", "ownerUid", "previousOwnerUid", "generation", "spec"});
+      !keys.ok()) {
+    return Fail(*responder, keys);
+  }
+  registry::PutRequest put;
+  put.name = name;
+  put.owner = Text(*body, "owner");
+  if (put.owner.empty()) put.owner = "rest";
+  put.owner_uid = Text(*body, "ownerUid");
+  put.previous_owner_uid = Text(*body, "previousOwnerUid");
+  put.generation = (*body)["generation"].isInt64() ? (*body)["generation"].asInt64() : 0;
+  put.spec_json = json::WriteJson((*body)["spec"]);
+  WithRegistry(responder, [this, put, responder](registry::Registry& registry) {
+    const auto account = registry.Put(put);
+    if (!account.ok()) return Fail(*responder, account.status());
+    responder->Send(200, kJson, AccountText(*account, true) + "\n");
+    AccountChanged(put.name);
+  });
+}
+
+void RestService::DeleteAccount(const net::HttpServerRequest& request, const std::string& name,
+                                Responder responder) {
+  base::U128 uid;
+  if (!base::FromHex(net::QueryValue(request.query, "uid"), &uid)) {
+    return Fail(*responder, 400, "Invalid",
+                "say which account: DELETE needs ?uid=, as GET shows it");
+  }
+  std::string owner = net::QueryValue(request.query, "owner");
+  if (owner.empty()) owner = "rest";
+  WithRegistry(responder, [this, name, uid, owner, responder](registry::Registry& registry) {
+    const absl::Status status = registry.Delete(name, uid, owner);
+    if (!status.ok()) return Fail(*responder, status);
+    responder->Send(200, kJson, "{}\n");
+    AccountChanged(name);
+  });
+}
+
+// A watch begins with the list, as lines {"type": "PUT", "account": ...}, then "SYNCED", then
+// changes; an empty line every 15 s says that the stream lives.
+void RestService::ListAccounts(const net::HttpServerRequest& request, Responder responder) {
+  const bool watch = net::QueryValue(request.query, "watch") == "true";
+  if (watch && watchers_.size() >= kMostWatchers) {
+    return Fail(*responder, 503, "Unavailable", "too many watches of the accounts");
+  }
+  WithRegistry(responder, [this, watch, responder](registry::Registry& registry) {
+    const auto accounts = registry.List();
+    if (!accounts.ok()) return Fail(*responder, accounts.status());
+    std::string text = watch ? "" : "{\"accounts\":[";
+    for (size_t i = 0; i < accounts->size(); ++i) {
+      const std::string one = AccountText((*accounts)[i], false);
+      text += watch ? StrCat("{\"type\":\"PUT\",\"account\":", one, "}\n")
+                    : StrCat(i > 0 ? "," : "", one);
+    }
+    if (!watch) return responder->Send(200, kJson, text + "]}\n");
+    responder->Begin(200, "application/x-ndjson");
+    responder->Write(text + "{\"type\":\"SYNCED\"}\n");
+    options_.loop->Post([this, alive = std::weak_ptr(alive_), responder] {
+      if (alive.lock()) watchers_.push_back(responder);
+    });
+  });
+}
+
+void RestService::AccountChanged(const std::string& name) {
+  options_.loop->Post([this, alive = std::weak_ptr(alive_), name] {
+    if (!alive.lock()) return;
+    std::erase_if(watchers_, [](const Responder& one) {
+      return one->closed() || one->QueuedBytes() > kMostQueued;
+    });
+    if (watchers_.empty()) return;
+    const absl::Status ignored = options_.writer->Do(
+        [this, registry = options_.registry, name, watchers = watchers_](store::Store&) {
+          const auto account = registry->Get(name);
+          std::string line =
+              account.ok()
+                  ? StrCat("{\"type\":\"PUT\",\"account\":", AccountText(*account, false), "}\n")
+                  : StrCat("{\"type\":\"DELETED\",\"name\":\"", name, "\"}\n");
+          if (!account.ok() && account.status().code() != absl::StatusCode::kNotFound) return;
+          for (const Responder& watcher : watchers) watcher->Write(line);
+        });
+    (void)ignored;
+  });
+}
+
+void RestService::Objects(const net::HttpServerRequest& request, Responder responder) {
+  const auto value = [&](const char* key) { return net::QueryValue(request.query, key); };
+  store::ObjectPageRequest page;
+  page.filter.kind = value("kind");
+  page.filter.name = value("name");
+  page.filter.application = value("application");
+  if (request.query.find("group=") != std::string::npos) page.filter.group = value("group");
+  if (!value("namespace").empty()) page.filter.name_space = value("namespace");
+  page.continue_token = value("continue");
+  page.bodies = value("body") == "true";
+  if (!value("limit").empty()) page.limit = std::atoi(value("limit").c_str());
+  const auto answer = [this, responder](const store::ObjectPageRequest& asked) {
+    const auto found = options_.reader->Objects(asked);
+    if (!found.ok()) return Fail(*responder, found.status());
+    std::string text = "{\"objects\":[";
+    for (size_t i = 0; i < found->objects.size(); ++i) {
+      const store::StoredObject& object = found->objects[i];
+      Json::Value one = KindJson(object.kind);
+      one["accountUid"] = base::ToHex(object.account);
+      one["namespace"] = object.object.name_space;
+      one["name"] = object.object.name;
+      one["uid"] = object.uid;
+      one["resourceVersion"] = object.resource_version;
+      one["contentHash"] = base::ToHex(object.content_hash);
+      one["application"] = object.application;
+      one["seq"] = Json::UInt64(object.seq);
+      one["held"] = object.held;
+      std::string line = json::WriteJson(one);
+      // The body goes as it is stored, byte for byte.
+      if (asked.bodies) line.replace(line.size() - 1, 1, StrCat(",\"body\":", object.body, "}"));
+      text += StrCat(i > 0 ? "," : "", line);
+    }
+    Json::Value token(found->continue_token);
+    responder->Send(200, kJson, StrCat(text, "],\"continue\":", json::WriteJson(token), "}\n"));
+  };
+  const std::string name = value("account");
+  if (name.empty()) return answer(page);
+  WithRegistry(responder, [this, alive = std::weak_ptr(alive_), name, page, answer,
+                           responder](registry::Registry& registry) {
+    const auto account = registry.Get(name);
+    if (!account.ok()) return Fail(*responder, account.status());
+    store::ObjectPageRequest asked = page;
+    asked.filter.account = account->uid;
+    options_.loop->Post([alive, answer, asked] {
+      if (alive.lock()) answer(asked);
+    });
+  });
+}
+
+void RestService::Freshness(const net::HttpServerRequest& request, Responder responder) {
+  const std::string name = net::QueryValue(request.query, "account");
+  if (name.empty()) return Fail(*responder, 400, "Invalid", "say which account: ?account=");
+  WithRegistry(responder, [this, alive = std::weak_ptr(alive_), name,
+                           responder](registry::Registry& registry) {
+    const auto account = registry.Get(name);
+    if (!account.ok()) return Fail(*responder, account.status());
+    options_.loop->Post([this, alive, uid = account->uid, responder] {
+      if (!alive.lock()) return;
+      const auto positions = options_.reader->Positions({uid, 0}, false);
+      if (!positions.ok()) return Fail(*responder, positions.status());
+      Json::Value out;
+      out["watches"] = Json::Value(Json::arrayValue);
+      const int64_t now = options_.loop->clock().WallMs();
+      for (const store::Position& one : *positions) {
+        Json::Value watch = KindJson(one.kind);
+        watch["watch"] = one.watch;
+        watch["resourceVersion"] = one.resource_version;
+        watch["count"] = Json::UInt64(one.count);
+        watch["sum"] = base::ToHex(one.sum);
+        watch["held"] = Json::UInt64(one.held);
+        watch["ageMs"] =
+            Json::Int64(one.fresh_ms == 0 ? -1 : std::max<int64_t>(0, now - one.fresh_ms));
+        out["watches"].append(watch);
+      }
+      Ok(*responder, out);
+    });
+  });
+}
+
+void RestService::CreateToken(const net::HttpServerRequest& request, Responder responder) {
+  const auto body = json::ParseJson(request.body);
+  if (!body.ok() || !body->isObject())
+    return Fail(*responder, 400, "Invalid", "the body must be an object with \"identity\"");
+  if (const absl::Status keys = OnlyKeys(*body, {"identity", "lifetimeSeconds"}); !keys.ok())
+    return Fail(*responder, keys);
+  const std::string identity = Text(*body, "identity");
+  if (!ValidIdentity(identity))
+    return Fail(*responder, 400, "Invalid", "identity: 1 to 63 letters, digits, '-', '_' and '.'");
+  const int64_t seconds =
+      (*body)["lifetimeSeconds"].isInt64() ? (*body)["lifetimeSeconds"].asInt64() : 3600;
+  if (seconds < 1 || seconds > 30 * 86400)
+    return Fail(*responder, 400, "Invalid", "lifetimeSeconds: from 1 to 2592000");
+  const absl::Status queued =
+      options_.writer->Do([identity, seconds, responder](store::Store& store) {
+        const auto token = store.CreateToken(identity, base::seconds(seconds));
+        if (!token.ok()) return Fail(*responder, token.status());
+        Json::Value out;
+        out["token"] = token->token;
+        out["expiresMs"] = Json::Int64(token->expires_ms);
+        Ok(*responder, out);
+      });
+  if (!queued.ok()) Fail(*responder, queued);
+}
+
+}  // namespace fairlead::endpoint

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "endpoint/config/config.h"
+#include "endpoint/fleet/board.h"
+#include "endpoint/registry/registry.h"
+#include "endpoint/store/reader.h"
+#include "endpoint/store/writer_thread.h"
+#include "lib/base/loop.h"
+#include "lib/metrics/metrics.h"
+#include "lib/net/http_server.h"
+
+namespace fairlead::endpoint {
+
+enum class Role { kNone, kViewer, kOperator, kAdmin };
+
+// Who is asking: a client certificate with spiffe://<trust-domain>/role/<role>, else a bearer token
+// of the configuration, compared in constant time. Without TLS and without tokens: kAdmin
+// (loopback).
+Role RoleOf(const net::HttpServerRequest& request, const Config& config);
+
+struct RestOptions {
+  const Config* config = nullptr;
+  store::WriterThread* writer = nullptr;
+  store::Reader* reader = nullptr;  // this service's own; used on its loop, where it may block
+  registry::Registry* registry = nullptr;  // used on the writer's thread
+  FleetBoard* board = nullptr;
+  metrics::Registry* metrics = nullptr;
+  base::Loop* loop = nullptr;
+};
+
+// The REST API of docs/reference/rest.md. Everything on `loop`, apart from changes of the registry,
+// which run on the writer's thread. All pointers outlive the service.
+class RestService : public net::HttpHandler {
+ public:
+  explicit RestService(const RestOptions& options);
+  ~RestService() override;
+  void Handle(const net::HttpServerRequest& request,
+              std::shared_ptr<net::HttpResponder> responder) override;
+  // An account was put, deleted, or its agents changed: its watchers are told. Any thread.
+  void AccountChanged(const std::string& name);
+
+ private:
+  using Responder = std::shared_ptr<net::HttpResponder>;
+  void Account(const net::HttpServerRequest& request, const std::string& name, Role role,
+               Responder responder);
+  void PutAccount(const net::HttpServerRequest& request, const std::string& name,
+                  Responder responder);
+  void DeleteAccount(const net::HttpServerRequest& request, const std::string& name,
+                     Responder responder);
+  void ListAccounts(const net::HttpServerRequest& request, Responder responder);
+  void Objects(const net::HttpServerRequest& request, Responder responder);
+  void Freshness(const net::HttpServerRequest& request, Responder responder);
+  void CreateToken(const net::HttpServerRequest& request, Responder responder);
+  void Readiness(Responder responder);
+  // Runs on the writer's thread; answers 503 when that has stopped.
+  void WithRegistry(Responder responder, std::function<void(registry::Registry&)> task);
+  std::string AccountText(const registry::Account& account, bool with_spec) const;
+
+  RestOptions options_;
+  std::vector<Responder> watchers_;
+  std::unique_ptr<base::Timer> keepalive_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace fairlead::endpoint

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "endpoint/fleet/board.h"
+#include "endpoint/identity/authority.h"
+#include "endpoint/registry/registry.h"
+#include "endpoint/store/reader.h"
+#include "endpoint/store/writer_thread.h"
+#include "lib/base/loop.h"
+#include "lib/json/object_view.h"
+#include "lib/wire/lease_table.h"
+#include "lib/wire/shard_ledger.h"
+#include "lib/wire/snapshot_admission.h"
+#include "lib/wire/transport.h"
+
+namespace fairlead::endpoint {
+
+struct HubOptions {
+  std::string version;
+  size_t concurrent_snapshots = 8;
+  uint32_t flush_delay_ms = 2;
+  uint64_t shard_credit_bytes = uint64_t{1} << 20;
+  size_t queue_bytes = size_t{64} << 20;
+};
+
+// Every agent session of this endpoint: who they are, what they claim, who holds which account, and
+// what of their batches is committed. Decisions are LeaseTable's, ShardLedger's and
+// SnapshotAdmission's; this carries them out.
+//
+// Loop thread only, apart from the store's callbacks, which are posted. A stream of an agent is
+// read on while its batches wait for the writer; credit bounds what can wait.
+class Hub : public wire::AgentService {
+ public:
+  // All pointers outlive the hub; `reader` is its own and may block the loop for one query.
+  Hub(const HubOptions& options, store::WriterThread* writer, store::Reader* reader,
+      const Authority* authority, FleetBoard* board, base::Loop* loop);
+  ~Hub() override;
+  void Start();
+  // Tells every agent to go elsewhere and ends the sessions.
+  void Drain(const std::string& reason);
+
+  void PutAccount(const registry::Account& account);
+  void RemoveAccount(const base::U128& uid, const std::string& name);
+
+  wire::StreamHandler<agent::v1::ControlUp>* OnControl(
+      const wire::Peer& peer,
+      std::unique_ptr<wire::StreamSender<agent::v1::ControlDown>> sender) override;
+  wire::StreamHandler<agent::v1::ChangesUp>* OnChanges(
+      const wire::Peer& peer,
+      std::unique_ptr<wire::StreamSender<agent::v1::ChangesDown>> sender) override;
+  void OnEnroll(const wire::Peer& peer, const agent::v1::EnrollRequest& request,
+                std::function<void(absl::StatusOr<agent::v1::EnrollResponse>)> done) override;
+
+ private:
+  struct Session;
+  struct Changes;
+  struct Grant;
+  using SessionId = wire::LeaseTable::SessionId;
+
+  void OnControlMessage(Session* session, const agent::v1::ControlUp& message);
+  void OnHello(Session* session, const agent::v1::Hello& hello);
+  void OnStatus(Session* session, const agent::v1::AccountStatus& status);
+  void OnChangesMessage(Changes* changes, agent::v1::ChangesUp message);
+  void OnBatch(Session* session, const agent::v1::Batch& batch);
+  void OnCommitted(const base::U128& account, uint64_t number, uint64_t seq,
+                   std::vector<store::Refused> refused, const store::BatchResult& result);
+  void OnAsk(Session* session, const agent::v1::SnapshotAsk& ask);
+  void CloseSession(SessionId id, const std::string& why);
+  void CloseChanges(Changes* changes);
+
+  void Carry(const wire::LeaseTable::Actions& actions);
+  void BeginTerm(const wire::LeaseTable::Action& action);
+  void SendGrant(const wire::LeaseTable::Action& action, const store::ShardState& state);
+  void SendPositions(Session* session, const Grant& grant);
+  void Revoke(const wire::LeaseTable::Action& action);
+  void Break(const base::U128& account, const std::string& why);
+  void DropGrant(const base::U128& account);
+  void Admit(const std::vector<wire::SnapshotAdmission::Ticket>& tickets);
+  void Publish(const base::U128& account);
+  void Tick();
+  bool Trusted(const std::string& identity) const;
+  [[nodiscard]] double Load() const;
+  [[nodiscard]] base::Time now() const { return loop_->clock().Now(); }
+
+  HubOptions options_;
+  store::WriterThread* writer_;
+  store::Reader* reader_;
+  const Authority* authority_;
+  FleetBoard* board_;
+  base::Loop* loop_;
+  json::ObjectReader objects_;
+  wire::LeaseTable leases_;
+  wire::SnapshotAdmission admission_;
+  std::map<SessionId, std::unique_ptr<Session>> sessions_;
+  std::vector<std::unique_ptr<Changes>>
+      changes_;  // streams, also those not joined to a session yet
+  std::map<base::U128, registry::Account> accounts_;
+  std::map<base::U128, std::unique_ptr<Grant>> grants_;
+  SessionId next_session_ = 1;
+  uint64_t next_grant_ = 1;
+  std::unique_ptr<base::Timer> tick_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace fairlead::endpoint

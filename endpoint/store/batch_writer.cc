@@ -1,0 +1,528 @@
+#include "endpoint/store/batch_writer.h"
+
+#include <algorithm>
+
+#include "endpoint/store/body.h"
+#include "lib/base/resource_version.h"
+#include "lib/base/status.h"
+#include "lib/base/strings.h"
+#include "lib/sql/connection.h"
+
+namespace fairlead::endpoint::store {
+
+namespace {
+
+std::string ResourceName(const Kind& kind) { return base::StrCat(kind.resource, ".", kind.group); }
+
+U128 KeyOf(const Kind& kind, const std::string& name_space, const std::string& name) {
+  return base::ObjectKey(kind.group, kind.resource, name_space, name);
+}
+
+// Errors that are about one row and no more.
+bool OfTheRow(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kAlreadyExists ||
+         status.code() == absl::StatusCode::kOutOfRange;
+}
+
+}  // namespace
+
+BatchWriter::BatchWriter(sql::Connection* connection, const base::Clock* clock,
+                         const WriterOptions& options)
+    : connection_(connection), clock_(clock), options_(options) {}
+
+size_t BatchWriter::snapshot_keys() const {
+  size_t keys = 0;
+  for (const auto& [id, snapshot] : snapshots_) keys += snapshot.seen.size();
+  return keys;
+}
+
+void BatchWriter::ForgetSnapshots(const ShardKey& shard) {
+  std::erase_if(snapshots_, [&](const auto& one) { return one.first.first == shard; });
+}
+
+BatchWriter::Order BatchWriter::Compare(uint64_t history, const std::string& version,
+                                        uint64_t other_history, const std::string& other_version) {
+  if (history != other_history) return history < other_history ? Order::kOlder : Order::kNewer;
+  if (version == other_version) return Order::kSame;
+  const auto order = base::CompareResourceVersions(version, other_version);
+  // Without an order the later message is the newer state.
+  return order && *order < 0 ? Order::kOlder : Order::kNewer;
+}
+
+absl::Status BatchWriter::Apply(const Batch& batch, BatchResult* result) {
+  kinds_.clear();
+  const std::string account = base::ToBytes(batch.shard.account);
+  int64_t shard_id = 0;
+  {
+    FAIRLEAD_ASSIGN_OR_RETURN(
+        const auto query,
+        connection_->Prepare("SELECT id FROM shards WHERE account = ? AND shard = ?"));
+    sql::Bind(*query, sql::Blob{account}, batch.shard.shard);
+    FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
+    if (!row) return absl::AbortedError("the account has no shard in the store");
+    shard_id = query->Int(0);
+  }
+  for (const Kind& kind : batch.kinds) {
+    FAIRLEAD_ASSIGN_OR_RETURN(KindRow row, LoadKind(shard_id, kind));
+    kinds_.push_back(std::move(row));
+  }
+  for (const Entry& entry : batch.entries) {
+    FAIRLEAD_RETURN_IF_ERROR(
+        std::visit([&](const auto& one) { return OnEntry(batch, one, result); }, entry));
+  }
+  for (KindRow& kind : kinds_) FAIRLEAD_RETURN_IF_ERROR(SavePositions(&kind));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<BatchWriter::KindRow> BatchWriter::LoadKind(int64_t shard_id, const Kind& kind) {
+  KindRow row;
+  row.kind = kind;
+  bool same = false;
+  {
+    FAIRLEAD_ASSIGN_OR_RETURN(
+        const auto query,
+        connection_->Prepare(
+            "SELECT id, kind, version FROM kinds WHERE shard = ? AND api_group = ? "
+            "AND resource = ?"));
+    sql::Bind(*query, shard_id, kind.group, kind.resource);
+    FAIRLEAD_ASSIGN_OR_RETURN(const bool found, query->Step());
+    if (found) {
+      row.id = query->Int(0);
+      same = query->Text(1) == kind.kind && query->Text(2) == kind.version;
+    }
+  }
+  if (row.id == 0) {
+    FAIRLEAD_RETURN_IF_ERROR(
+        sql::Run(*connection_,
+                 "INSERT INTO kinds (shard, api_group, resource, kind, version, namespaced) "
+                 "VALUES (?, ?, ?, ?, ?, ?)",
+                 shard_id, kind.group, kind.resource, kind.kind, kind.version,
+                 kind.namespaced ? 1 : 0)
+            .status());
+    row.id = connection_->LastInsertId();
+    return row;
+  }
+  if (!same) {
+    FAIRLEAD_RETURN_IF_ERROR(sql::Run(*connection_,
+                                      "UPDATE kinds SET kind = ?, version = ? WHERE id = ?",
+                                      kind.kind, kind.version, row.id)
+                                 .status());
+  }
+  FAIRLEAD_RETURN_IF_ERROR(LoadPositions(&row));
+  return row;
+}
+
+absl::Status BatchWriter::LoadPositions(KindRow* kind) {
+  FAIRLEAD_ASSIGN_OR_RETURN(
+      const auto query,
+      connection_->Prepare(
+          "SELECT watch, history, resource_version, rules_hash, row_count, row_sum, "
+          "fresh_ms, verified_ms FROM positions WHERE kind = ?"));
+  sql::Bind(*query, kind->id);
+  for (;;) {
+    FAIRLEAD_ASSIGN_OR_RETURN(const bool found, query->Step());
+    if (!found) return absl::OkStatus();
+    PositionRow& position = kind->positions[std::string(query->Text(0))];
+    position.history = static_cast<uint64_t>(query->Int(1));
+    position.resource_version = std::string(query->Text(2));
+    position.rules_hash = std::string(query->Text(3));
+    position.count = query->Int(4);
+    position.sum = query->Number128(5);
+    position.fresh_ms = query->Int(6);
+    position.verified_ms = query->Int(7);
+  }
+}
+
+absl::Status BatchWriter::SavePositions(KindRow* kind) {
+  for (auto& [watch, position] : kind->positions) {
+    if (!position.changed) continue;
+    const std::string sum = base::ToBytes(position.sum);
+    FAIRLEAD_RETURN_IF_ERROR(
+        sql::Run(*connection_,
+                 "INSERT INTO positions (kind, watch, history, resource_version, rules_hash, "
+                 "row_count, row_sum, fresh_ms, verified_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                 "ON CONFLICT (kind, watch) DO UPDATE SET history = excluded.history, "
+                 "resource_version = excluded.resource_version, rules_hash = excluded.rules_hash, "
+                 "row_count = excluded.row_count, row_sum = excluded.row_sum, "
+                 "fresh_ms = excluded.fresh_ms, verified_ms = excluded.verified_ms",
+                 kind->id, watch, position.history, position.resource_version,
+                 sql::Blob{position.rules_hash}, position.count, sql::Blob{sum}, position.fresh_ms,
+                 position.verified_ms)
+            .status());
+    position.changed = false;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<BatchWriter::KindRow*> BatchWriter::KindAt(uint32_t index) {
+  if (index >= kinds_.size())
+    return absl::InvalidArgumentError("an entry names a kind that is not there");
+  return &kinds_[index];
+}
+
+// The watch that counts an object: the one of its namespace, else the one of all.
+BatchWriter::PositionRow* BatchWriter::PositionOf(KindRow* kind, const std::string& name_space) {
+  auto found = kind->positions.find(name_space);
+  if (found == kind->positions.end()) found = kind->positions.find("");
+  if (found == kind->positions.end()) return nullptr;  // counted at the snapshot's end
+  found->second.changed = true;
+  return &found->second;
+}
+
+BatchWriter::Snapshot* BatchWriter::FindSnapshot(const Batch& batch, const U128& id) {
+  const auto found = snapshots_.find({batch.shard, id});
+  return found == snapshots_.end() ? nullptr : &found->second;
+}
+
+void BatchWriter::MarkSeen(const Batch& batch, const KindRow& kind, const U128& key) {
+  if (snapshots_.empty()) return;
+  for (auto at = snapshots_.lower_bound({batch.shard, U128{}});
+       at != snapshots_.end() && at->first.first == batch.shard; ++at) {
+    if (at->second.resource == ResourceName(kind.kind)) at->second.seen.insert(key);
+  }
+}
+
+absl::StatusOr<std::optional<BatchWriter::Stored>> BatchWriter::Find(int64_t kind_id,
+                                                                     const std::string& name_space,
+                                                                     const std::string& name) {
+  FAIRLEAD_ASSIGN_OR_RETURN(
+      const auto query,
+      connection_->Prepare(
+          "SELECT id, uid, history, resource_version, content_hash, held FROM objects "
+          "WHERE kind = ? AND namespace = ? AND name = ?"));
+  sql::Bind(*query, kind_id, name_space, name);
+  FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
+  if (!row) return std::optional<Stored>();
+  Stored stored;
+  stored.id = query->Int(0);
+  stored.uid = std::string(query->Text(1));
+  stored.history = static_cast<uint64_t>(query->Int(2));
+  stored.resource_version = std::string(query->Text(3));
+  stored.hash = query->Number128(4);
+  stored.held = query->Int(5) != 0;
+  return std::optional<Stored>(std::move(stored));
+}
+
+absl::StatusOr<bool> BatchWriter::BuriedLater(int64_t kind_id, const std::string& name_space,
+                                              const std::string& name, uint64_t history,
+                                              const std::string& version) {
+  FAIRLEAD_ASSIGN_OR_RETURN(
+      const auto query,
+      connection_->Prepare("SELECT history, resource_version FROM tombstones WHERE kind = ? AND "
+                           "namespace = ? AND name = ?"));
+  sql::Bind(*query, kind_id, name_space, name);
+  FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
+  if (!row) return false;
+  return Compare(history, version, static_cast<uint64_t>(query->Int(0)),
+                 std::string(query->Text(1))) != Order::kNewer;
+}
+
+absl::Status BatchWriter::Bury(int64_t kind_id, const std::string& name_space,
+                               const std::string& name, uint64_t history,
+                               const std::string& version, uint64_t seq) {
+  return sql::Run(
+             *connection_,
+             "INSERT INTO tombstones (kind, namespace, name, history, resource_version, seq, "
+             "deleted_ms) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind, namespace, name) DO "
+             "UPDATE SET history = excluded.history, resource_version = excluded.resource_version, "
+             "seq = excluded.seq, deleted_ms = excluded.deleted_ms",
+             kind_id, name_space, name, history, version, seq, clock_->WallMs())
+      .status();
+}
+
+absl::Status BatchWriter::Unmark(const Stored& stored) {
+  if (!stored.held) return absl::OkStatus();
+  return sql::Run(*connection_, "UPDATE objects SET held = 0 WHERE id = ?", stored.id).status();
+}
+
+absl::Status BatchWriter::Upsert(const Batch& batch, KindRow* kind, const Row& row,
+                                 BatchResult* result) {
+  const U128 key = KeyOf(kind->kind, *row.name_space, *row.name);
+  MarkSeen(batch, *kind, key);
+  FAIRLEAD_ASSIGN_OR_RETURN(const std::optional<Stored> stored,
+                            Find(kind->id, *row.name_space, *row.name));
+  if (stored) {
+    const Order order =
+        Compare(row.history, *row.resource_version, stored->history, stored->resource_version);
+    if (order == Order::kOlder) {
+      ++result->outdated;
+      return absl::OkStatus();
+    }
+    if (stored->hash == row.hash && stored->uid == *row.uid) {
+      ++result->unchanged;
+      return Unmark(*stored);
+    }
+  } else {
+    FAIRLEAD_ASSIGN_OR_RETURN(const bool buried, BuriedLater(kind->id, *row.name_space, *row.name,
+                                                             row.history, *row.resource_version));
+    if (buried) {
+      ++result->outdated;
+      return absl::OkStatus();
+    }
+  }
+  const absl::Status written = Store(batch, *kind, key, row);
+  if (OfTheRow(written)) {
+    result->refused.push_back(
+        {kind->kind, {*row.name_space, *row.name}, std::string(base::View(written.message()))});
+    return absl::OkStatus();
+  }
+  FAIRLEAD_RETURN_IF_ERROR(written);
+  ++result->written;
+  if (PositionRow* position = PositionOf(kind, *row.name_space)) {
+    if (stored) {
+      position->sum -= base::SumTerm(key, stored->hash);
+    } else {
+      ++position->count;
+    }
+    position->sum += base::SumTerm(key, row.hash);
+  }
+  if (stored) return absl::OkStatus();
+  return sql::Run(*connection_,
+                  "DELETE FROM tombstones WHERE kind = ? AND namespace = ? AND name = ?", kind->id,
+                  *row.name_space, *row.name)
+      .status();
+}
+
+absl::Status BatchWriter::Store(const Batch& batch, const KindRow& kind, const U128& key,
+                                const Row& row) {
+  const std::string bytes = base::ToBytes(key);
+  const std::string hash = base::ToBytes(row.hash);
+  const std::string body = Compress(*row.body, options_.compression_level);
+  return sql::
+      Run(*connection_,
+          "INSERT INTO objects (kind, namespace, name, object_key, uid, history, "
+          "resource_version, content_hash, application, seq, held, changed_ms, body) VALUES "
+          "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT (kind, namespace, name) DO UPDATE "
+          "SET uid = excluded.uid, history = excluded.history, "
+          "resource_version = excluded.resource_version, content_hash = excluded.content_hash, "
+          "application = excluded.application, seq = excluded.seq, held = 0, "
+          "changed_ms = excluded.changed_ms, body = excluded.body",
+          kind.id, *row.name_space, *row.name, sql::Blob{bytes}, *row.uid, row.history,
+          *row.resource_version, sql::Blob{hash}, *row.application, batch.seq,
+          clock_->WallMs() - row.age_ms, sql::Blob{body})
+          .status();
+}
+
+absl::Status BatchWriter::Delete(const Batch& batch, KindRow* kind, const Change& change,
+                                 BatchResult* result) {
+  FAIRLEAD_ASSIGN_OR_RETURN(const std::optional<Stored> stored,
+                            Find(kind->id, change.name_space, change.name));
+  if (stored && Compare(change.history, change.resource_version, stored->history,
+                        stored->resource_version) == Order::kOlder) {
+    ++result->outdated;
+    return absl::OkStatus();
+  }
+  if (stored) {
+    FAIRLEAD_RETURN_IF_ERROR(
+        sql::Run(*connection_, "DELETE FROM objects WHERE id = ?", stored->id).status());
+    ++result->deleted;
+    if (PositionRow* position = PositionOf(kind, change.name_space)) {
+      --position->count;
+      position->sum -=
+          base::SumTerm(KeyOf(kind->kind, change.name_space, change.name), stored->hash);
+    }
+  }
+  // Also without a row: a page that was read before the delete may still bring the object.
+  return Bury(kind->id, change.name_space, change.name, change.history, change.resource_version,
+              batch.seq);
+}
+
+absl::Status BatchWriter::OnEntry(const Batch& batch, const Change& change, BatchResult* result) {
+  FAIRLEAD_ASSIGN_OR_RETURN(KindRow * kind, KindAt(change.kind));
+  if (!change.upsert) return Delete(batch, kind, change, result);
+  const Row row{&change.name_space,       &change.name,   &change.uid,
+                &change.resource_version, change.history, change.content_hash,
+                &change.application,      change.age_ms,  &change.body};
+  return Upsert(batch, kind, row, result);
+}
+
+absl::Status BatchWriter::OnEntry(const Batch&, const Checkpoint& checkpoint, BatchResult*) {
+  FAIRLEAD_ASSIGN_OR_RETURN(KindRow * kind, KindAt(checkpoint.kind));
+  PositionRow& position = kind->positions[checkpoint.watch];
+  if (!position.resource_version.empty() &&
+      Compare(checkpoint.history, checkpoint.resource_version, position.history,
+              position.resource_version) == Order::kOlder) {
+    return absl::OkStatus();  // a position never goes back
+  }
+  position.history = checkpoint.history;
+  position.resource_version = checkpoint.resource_version;
+  position.rules_hash = checkpoint.rules_hash;
+  position.fresh_ms = clock_->WallMs() - checkpoint.age_ms;
+  position.changed = true;
+  return absl::OkStatus();
+}
+
+absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotBegin& begin, BatchResult*) {
+  FAIRLEAD_ASSIGN_OR_RETURN(KindRow * kind, KindAt(begin.kind));
+  std::erase_if(snapshots_, [&](const auto& one) {
+    return one.first.first == batch.shard && one.second.resource == ResourceName(kind->kind) &&
+           one.second.watch == begin.watch;
+  });
+  Snapshot& snapshot = snapshots_[{batch.shard, begin.snapshot_id}];
+  snapshot.resource = ResourceName(kind->kind);
+  snapshot.watch = begin.watch;
+  snapshot.history = begin.history;
+  snapshot.begin_seq = batch.seq;
+  snapshot.rules_hash = begin.rules_hash;
+  snapshot.complete_list = begin.complete_list;
+  kind->positions[begin.watch].changed = true;
+  return absl::OkStatus();
+}
+
+absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotPage& page,
+                                  BatchResult* result) {
+  Snapshot* snapshot = FindSnapshot(batch, page.snapshot_id);
+  if (snapshot == nullptr)
+    return absl::InvalidArgumentError("a page of a snapshot that did not begin");
+  if (snapshot_keys() + page.items.size() > options_.max_snapshot_keys) {
+    return absl::AbortedError("too many snapshot keys are held in memory");
+  }
+  KindRow* kind = nullptr;
+  for (KindRow& one : kinds_) {
+    if (ResourceName(one.kind) == snapshot->resource) kind = &one;
+  }
+  if (kind == nullptr) return absl::InvalidArgumentError("a page without its kind");
+  Want want{page.snapshot_id, {}};
+  for (const SnapshotItem& item : page.items) {
+    snapshot->seen.insert(KeyOf(kind->kind, item.name_space, item.name));
+    FAIRLEAD_RETURN_IF_ERROR(OnItem(batch, kind, snapshot->history, item, &want, result));
+  }
+  result->wants.push_back(std::move(want));
+  return absl::OkStatus();
+}
+
+absl::Status BatchWriter::OnItem(const Batch& batch, KindRow* kind, uint64_t history,
+                                 const SnapshotItem& item, Want* want, BatchResult* result) {
+  if (item.has_body) {
+    const Row row{&item.name_space,       &item.name, &item.uid,
+                  &item.resource_version, history,    item.content_hash,
+                  &item.application,      0,          &item.body};
+    return Upsert(batch, kind, row, result);
+  }
+  FAIRLEAD_ASSIGN_OR_RETURN(const std::optional<Stored> stored,
+                            Find(kind->id, item.name_space, item.name));
+  if (stored && stored->hash == item.content_hash && stored->uid == item.uid) {
+    ++result->unchanged;
+    return Unmark(*stored);
+  }
+  if (stored && Compare(history, item.resource_version, stored->history,
+                        stored->resource_version) == Order::kOlder) {
+    ++result->outdated;
+    return absl::OkStatus();
+  }
+  if (!stored) {
+    FAIRLEAD_ASSIGN_OR_RETURN(const bool buried, BuriedLater(kind->id, item.name_space, item.name,
+                                                             history, item.resource_version));
+    if (buried) return absl::OkStatus();
+  }
+  want->names.push_back({item.name_space, item.name});
+  return absl::OkStatus();
+}
+
+absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotEnd& end, BatchResult* result) {
+  Snapshot* snapshot = FindSnapshot(batch, end.snapshot_id);
+  if (snapshot == nullptr)
+    return absl::InvalidArgumentError("the end of a snapshot that did not begin");
+  KindRow* kind = nullptr;
+  for (KindRow& one : kinds_) {
+    if (ResourceName(one.kind) == snapshot->resource) kind = &one;
+  }
+  if (kind == nullptr) return absl::InvalidArgumentError("a snapshot's end without its kind");
+  SnapshotOutcome outcome{end.snapshot_id, kind->kind, snapshot->watch};
+  if (snapshot->complete_list) {
+    FAIRLEAD_RETURN_IF_ERROR(Sweep(batch, kind, *snapshot, end.resource_version, &outcome));
+  }
+  result->deleted += outcome.deleted;
+  PositionRow& position = kind->positions[snapshot->watch];
+  const PositionRow before = position;
+  FAIRLEAD_RETURN_IF_ERROR(Recount(kind, snapshot->watch, &position));
+  if (position.resource_version.empty() ||
+      Compare(snapshot->history, end.resource_version, position.history,
+              position.resource_version) != Order::kOlder) {
+    position.history = snapshot->history;
+    position.resource_version = end.resource_version;
+    position.fresh_ms = clock_->WallMs() - end.age_ms;
+  }
+  position.rules_hash = snapshot->rules_hash;
+  const auto count = static_cast<int64_t>(end.count);
+  outcome.verified = position.count == count && position.sum == end.sum && before.count == count &&
+                     before.sum == end.sum;
+  if (outcome.verified) position.verified_ms = clock_->WallMs() - end.age_ms;
+  position.changed = true;
+  result->ended.push_back(outcome);
+  snapshots_.erase({batch.shard, end.snapshot_id});
+  return absl::OkStatus();
+}
+
+// Invariant 4: only keys not written since the list began and not in it; more than the protection
+// allows is held.
+absl::Status BatchWriter::Sweep(const Batch& batch, KindRow* kind, const Snapshot& snapshot,
+                                const std::string& version, SnapshotOutcome* outcome) {
+  struct Gone {
+    int64_t id;
+    ObjectName name;
+    bool held;
+  };
+  std::vector<Gone> gone;
+  int64_t rows = 0;
+  {
+    FAIRLEAD_ASSIGN_OR_RETURN(
+        const auto query,
+        connection_->Prepare(
+            "SELECT id, object_key, seq, namespace, name, held FROM objects WHERE kind = ?"));
+    sql::Bind(*query, kind->id);
+    for (;;) {
+      FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
+      if (!row) break;
+      if (!snapshot.watch.empty() && query->Text(3) != snapshot.watch) continue;
+      ++rows;
+      if (static_cast<uint64_t>(query->Int(2)) >= snapshot.begin_seq) continue;
+      if (snapshot.seen.contains(query->Number128(1))) continue;
+      gone.push_back({query->Int(0),
+                      {std::string(query->Text(3)), std::string(query->Text(4))},
+                      query->Int(5) != 0});
+    }
+  }
+  const auto n = static_cast<int64_t>(gone.size());
+  const DeletionProtection& protection = batch.protection;
+  const bool hold = n > static_cast<int64_t>(protection.max_count) ||
+                    (n > 10 && n * 100 > rows * static_cast<int64_t>(protection.max_percent));
+  for (const Gone& one : gone) {
+    if (hold) {
+      ++outcome->held;
+      if (one.held) continue;
+      FAIRLEAD_RETURN_IF_ERROR(
+          sql::Run(*connection_, "UPDATE objects SET held = 1 WHERE id = ?", one.id).status());
+      continue;
+    }
+    ++outcome->deleted;
+    FAIRLEAD_RETURN_IF_ERROR(
+        sql::Run(*connection_, "DELETE FROM objects WHERE id = ?", one.id).status());
+    FAIRLEAD_RETURN_IF_ERROR(
+        Bury(kind->id, one.name.name_space, one.name.name, snapshot.history, version, batch.seq));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status BatchWriter::Recount(KindRow* kind, const std::string& watch, PositionRow* position) {
+  position->count = 0;
+  position->sum = {};
+  FAIRLEAD_ASSIGN_OR_RETURN(
+      const auto query,
+      connection_->Prepare(
+          "SELECT object_key, content_hash, namespace FROM objects WHERE kind = ?"));
+  sql::Bind(*query, kind->id);
+  for (;;) {
+    FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
+    if (!row) return absl::OkStatus();
+    const std::string_view name_space = query->Text(2);
+    const bool other =
+        watch.empty() ? !name_space.empty() && kind->positions.contains(std::string(name_space))
+                      : name_space != watch;
+    if (other) continue;
+    ++position->count;
+    position->sum += base::SumTerm(query->Number128(0), query->Number128(1));
+  }
+}
+
+}  // namespace fairlead::endpoint::store

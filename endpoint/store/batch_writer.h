@@ -1,0 +1,117 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
+#include "endpoint/store/types.h"
+#include "endpoint/store/writer.h"
+
+namespace fairlead::endpoint::store {
+
+// Applies one batch inside the caller's transaction and savepoint: everything but the fence.
+// InvalidArgument and ResourceExhausted as BatchResult says; other errors are the database's.
+//
+// What it remembers between batches is which keys each snapshot under way has seen. A batch that is
+// rolled back and applied again leaves the same behind.
+class BatchWriter {
+ public:
+  BatchWriter(sql::Connection* connection, const base::Clock* clock, const WriterOptions& options);
+  absl::Status Apply(const Batch& batch, BatchResult* result);
+  void ForgetSnapshots(const ShardKey& shard);
+  [[nodiscard]] size_t snapshot_keys() const;
+
+ private:
+  // A watch's position as it is in the transaction.
+  struct PositionRow {
+    uint64_t history = 0;
+    std::string resource_version;
+    std::string rules_hash;
+    int64_t count = 0;
+    U128 sum;
+    int64_t fresh_ms = 0;
+    int64_t verified_ms = 0;
+    bool changed = false;
+  };
+  struct KindRow {
+    int64_t id = 0;
+    Kind kind;
+    std::map<std::string, PositionRow> positions;  // by watch
+  };
+  struct Snapshot {
+    std::string resource;  // "resource.group"
+    std::string watch;
+    uint64_t history = 0;
+    uint64_t begin_seq = 0;
+    std::string rules_hash;
+    bool complete_list = false;
+    absl::flat_hash_set<U128> seen;
+  };
+  // A stored object, as far as deciding needs it.
+  struct Stored {
+    int64_t id = 0;
+    std::string uid;
+    uint64_t history = 0;
+    std::string resource_version;
+    U128 hash;
+    bool held = false;
+  };
+  // One object to be stored.
+  struct Row {
+    const std::string* name_space;
+    const std::string* name;
+    const std::string* uid;
+    const std::string* resource_version;
+    uint64_t history;
+    U128 hash;
+    const std::string* application;
+    int64_t age_ms;
+    const std::string* body;
+  };
+  enum class Order { kOlder, kSame, kNewer };
+
+  absl::StatusOr<KindRow> LoadKind(int64_t shard_id, const Kind& kind);
+  absl::Status LoadPositions(KindRow* kind);
+  absl::Status SavePositions(KindRow* kind);
+  absl::Status OnEntry(const Batch& batch, const Change& change, BatchResult* result);
+  absl::Status OnEntry(const Batch& batch, const Checkpoint& checkpoint, BatchResult* result);
+  absl::Status OnEntry(const Batch& batch, const SnapshotBegin& begin, BatchResult* result);
+  absl::Status OnEntry(const Batch& batch, const SnapshotPage& page, BatchResult* result);
+  absl::Status OnEntry(const Batch& batch, const SnapshotEnd& end, BatchResult* result);
+  absl::Status OnItem(const Batch& batch, KindRow* kind, uint64_t history, const SnapshotItem& item,
+                      Want* want, BatchResult* result);
+  absl::Status Upsert(const Batch& batch, KindRow* kind, const Row& row, BatchResult* result);
+  absl::Status Store(const Batch& batch, const KindRow& kind, const U128& key, const Row& row);
+  absl::Status Delete(const Batch& batch, KindRow* kind, const Change& change, BatchResult* result);
+  absl::Status Sweep(const Batch& batch, KindRow* kind, const Snapshot& snapshot,
+                     const std::string& version, SnapshotOutcome* outcome);
+  absl::Status Recount(KindRow* kind, const std::string& watch, PositionRow* position);
+
+  absl::StatusOr<std::optional<Stored>> Find(int64_t kind_id, const std::string& name_space,
+                                             const std::string& name);
+  absl::StatusOr<bool> BuriedLater(int64_t kind_id, const std::string& name_space,
+                                   const std::string& name, uint64_t history,
+                                   const std::string& version);
+  absl::Status Bury(int64_t kind_id, const std::string& name_space, const std::string& name,
+                    uint64_t history, const std::string& version, uint64_t seq);
+  absl::Status Unmark(const Stored& stored);
+  void MarkSeen(const Batch& batch, const KindRow& kind, const U128& key);
+  absl::StatusOr<KindRow*> KindAt(uint32_t index);
+  Snapshot* FindSnapshot(const Batch& batch, const U128& id);
+  static PositionRow* PositionOf(KindRow* kind, const std::string& name_space);
+  static Order Compare(uint64_t history, const std::string& version, uint64_t other_history,
+                       const std::string& other_version);
+
+  sql::Connection* connection_;
+  const base::Clock* clock_;
+  WriterOptions options_;
+  std::vector<KindRow> kinds_;  // of the batch under way
+  std::map<std::pair<ShardKey, U128>, Snapshot> snapshots_;
+};
+
+}  // namespace fairlead::endpoint::store

@@ -1,0 +1,114 @@
+#include "endpoint/store/schema.h"
+
+namespace fairlead::endpoint::store {
+namespace {
+
+// Rows hang on a kind, kinds on a shard, shards on an account's uid: no row is reached but through
+// its account (invariant 6). Shard and kind numbers are never used twice.
+//
+// objects is looked up by (kind, namespace, name), which is the object key in the clear: lists
+// arrive in that order, so a snapshot fills pages one after the other instead of at random. The key
+// hash is kept for sums. objects_seq finds anchors and, later, what changed since a cursor.
+//
+// A kind whose shard is 0 was taken out of its account: nothing finds its rows any more, and the
+// reaper removes them in small steps.
+constexpr char kFirst[] = R"sql(
+CREATE TABLE meta (name ${name} NOT NULL PRIMARY KEY, value ${bytes} NOT NULL);
+
+CREATE TABLE accounts (
+  uid ${key} NOT NULL PRIMARY KEY,
+  name ${name} NOT NULL,
+  folded_name ${name} NOT NULL UNIQUE,
+  owner ${text} NOT NULL,
+  owner_uid ${text} NOT NULL,
+  generation ${int} NOT NULL,
+  hash ${text} NOT NULL,
+  spec ${text} NOT NULL,
+  deleted_ms ${int} NOT NULL);
+
+CREATE TABLE shards (
+  id ${id},
+  account ${key} NOT NULL,
+  shard ${int} NOT NULL,
+  store ${int} NOT NULL,
+  term ${int} NOT NULL,
+  holder ${text} NOT NULL,
+  last_seq ${int} NOT NULL);
+CREATE UNIQUE INDEX shards_account ON shards (account, shard);
+
+CREATE TABLE kinds (
+  id ${id},
+  shard ${int} NOT NULL,
+  api_group ${name} NOT NULL,
+  resource ${name} NOT NULL,
+  kind ${text} NOT NULL,
+  version ${text} NOT NULL,
+  namespaced ${int} NOT NULL);
+CREATE INDEX kinds_shard ON kinds (shard, api_group, resource);
+
+CREATE TABLE positions (
+  kind ${int} NOT NULL,
+  watch ${name} NOT NULL,
+  history ${int} NOT NULL,
+  resource_version ${text} NOT NULL,
+  rules_hash ${bytes} NOT NULL,
+  row_count ${int} NOT NULL,
+  row_sum ${bytes} NOT NULL,
+  fresh_ms ${int} NOT NULL,
+  verified_ms ${int} NOT NULL,
+  PRIMARY KEY (kind, watch));
+
+CREATE TABLE objects (
+  id ${id},
+  kind ${int} NOT NULL,
+  namespace ${name} NOT NULL,
+  name ${name} NOT NULL,
+  object_key ${key} NOT NULL,
+  uid ${text} NOT NULL,
+  history ${int} NOT NULL,
+  resource_version ${text} NOT NULL,
+  content_hash ${key} NOT NULL,
+  application ${name} NOT NULL,
+  seq ${int} NOT NULL,
+  held ${int} NOT NULL,
+  changed_ms ${int} NOT NULL,
+  body ${bytes} NOT NULL);
+CREATE UNIQUE INDEX objects_name ON objects (kind, namespace, name);
+CREATE INDEX objects_seq ON objects (kind, seq);
+CREATE INDEX objects_application ON objects (application) WHERE application <> '';
+CREATE INDEX objects_held ON objects (kind) WHERE held <> 0;
+
+CREATE TABLE tombstones (
+  kind ${int} NOT NULL,
+  namespace ${name} NOT NULL,
+  name ${name} NOT NULL,
+  history ${int} NOT NULL,
+  resource_version ${text} NOT NULL,
+  seq ${int} NOT NULL,
+  deleted_ms ${int} NOT NULL,
+  PRIMARY KEY (kind, namespace, name));
+CREATE INDEX tombstones_age ON tombstones (deleted_ms);
+
+CREATE TABLE enrolment_tokens (
+  hash ${name} NOT NULL PRIMARY KEY,
+  identity ${text} NOT NULL,
+  expires_ms ${int} NOT NULL,
+  spent_ms ${int} NOT NULL);
+
+CREATE VIEW account_objects AS
+  SELECT a.name AS account, k.api_group, k.resource, k.kind, o.namespace, o.name, o.uid, o.history,
+         o.resource_version, o.application, o.seq, o.held, o.changed_ms, hex(o.content_hash) AS content_hash,
+         length(o.body) AS stored_bytes
+  FROM objects o JOIN kinds k ON k.id = o.kind JOIN shards s ON s.id = k.shard
+       JOIN accounts a ON a.uid = s.account;
+)sql";
+
+constexpr sql::Migration kMigrations[] = {
+    {1, 1, "accounts, shards, kinds, positions, objects, tombstones, enrolment tokens", kFirst},
+};
+
+}  // namespace
+
+std::span<const sql::Migration> Migrations() { return kMigrations; }
+
+}  // namespace fairlead::endpoint::store

@@ -1,0 +1,304 @@
+#include "lib/wire/lease_table.h"
+
+#include <utility>
+
+#include "lib/base/check.h"
+#include "lib/base/strings.h"
+
+namespace fairlead::wire {
+namespace {
+
+using Kind = LeaseTable::Action::Kind;
+
+// Why `claim` of a session with `identity` is not eligible; both empty when it is.
+std::pair<std::string, std::string> Objection(const LeaseTable::Account& account,
+                                              const LeaseTable::Claim& claim,
+                                              const std::string& identity) {
+  if (!account.identities.contains(identity)) {
+    return {"IdentityNotTrusted",
+            base::StrCat("account ", account.name, " does not list identity \"", identity,
+                         "\"; add it to the account's identities")};
+  }
+  if (account.pinned_cluster_uid.empty() || account.pinned_cluster_uid == claim.cluster_uid) {
+    return {};
+  }
+  if (claim.cluster_uid.empty()) {
+    return {
+        "ClusterUidMismatch",
+        base::StrCat("account ", account.name, " is pinned to cluster ", account.pinned_cluster_uid,
+                     " and the agent could not read its cluster's uid; let it get namespace "
+                     "kube-system")};
+  }
+  return {"ClusterUidMismatch", base::StrCat("account ", account.name, " is pinned to cluster ",
+                                             account.pinned_cluster_uid,
+                                             ", the agent is in cluster ", claim.cluster_uid)};
+}
+
+}  // namespace
+
+LeaseTable::Actions LeaseTable::PutAccount(const Account& account, base::Time now) {
+  Actions actions;
+  const auto named = uid_of_.find(account.name);
+  if (named != uid_of_.end() && named->second != account.uid) {
+    actions = RemoveAccount(named->second, now);
+  }
+  const auto known = accounts_.find(account.uid);
+  if (known != accounts_.end() && known->second.account.name != account.name) {
+    Actions renamed = RemoveAccount(account.uid, now);
+    actions.insert(actions.end(), renamed.begin(), renamed.end());
+  }
+  AccountState& state = accounts_[account.uid];
+  if (state.account == account) return actions;
+  state.account = account;
+  uid_of_[account.name] = account.uid;
+  if (state.holder.has_value()) {
+    SessionState& session = sessions_.at(state.holder->session);
+    if (!Eligible(state, state.holder->session, session, &actions)) {
+      Revoke(state, session.refused[account.name], &actions);
+    }
+  }
+  Evaluate(state, now, &actions);
+  return actions;
+}
+
+LeaseTable::Actions LeaseTable::RemoveAccount(const base::U128& uid, base::Time) {
+  Actions actions;
+  const auto found = accounts_.find(uid);
+  if (found == accounts_.end()) return actions;
+  if (found->second.holder.has_value()) Revoke(found->second, "AccountDeleted", &actions);
+  const std::string name = found->second.account.name;
+  const auto named = uid_of_.find(name);
+  if (named != uid_of_.end() && named->second == uid) uid_of_.erase(named);
+  unheld_.erase(uid);
+  accounts_.erase(found);
+  const auto claimed = claimants_.find(name);
+  if (claimed == claimants_.end()) return actions;
+  for (const SessionId id : claimed->second) {
+    RefuseUnknown(id, sessions_.at(id), name, &actions);
+  }
+  return actions;
+}
+
+void LeaseTable::OpenSession(SessionId session, const std::string& identity, base::Duration lease,
+                             base::Time now) {
+  SessionState state;
+  state.identity = identity;
+  state.lease = lease;
+  state.heard = now;
+  const bool added = sessions_.emplace(session, std::move(state)).second;
+  FAIRLEAD_CHECK(added);
+}
+
+LeaseTable::Actions LeaseTable::AddClaims(SessionId session, const std::vector<Claim>& claims,
+                                          base::Time now) {
+  Actions actions;
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end()) return actions;
+  for (const Claim& claim : claims) {
+    found->second.claims[claim.account_name] = claim;
+    claimants_[claim.account_name].insert(session);
+    const auto named = uid_of_.find(claim.account_name);
+    if (named == uid_of_.end()) {
+      RefuseUnknown(session, found->second, claim.account_name, &actions);
+      continue;
+    }
+    AccountState& state = accounts_.at(named->second);
+    const bool fine = Eligible(state, session, found->second, &actions);
+    if (!fine && state.holder.has_value() && state.holder->session == session) {
+      Revoke(state, found->second.refused[claim.account_name], &actions);
+    }
+    Evaluate(state, now, &actions);
+  }
+  return actions;
+}
+
+LeaseTable::Actions LeaseTable::CloseSession(SessionId session, base::Time now) {
+  Actions actions;
+  const auto found = sessions_.find(session);
+  if (found == sessions_.end()) return actions;
+  const SessionState gone = std::move(found->second);
+  sessions_.erase(found);
+  for (const auto& [name, claim] : gone.claims) {
+    const auto claimed = claimants_.find(name);
+    claimed->second.erase(session);
+    if (claimed->second.empty()) claimants_.erase(claimed);
+  }
+  for (const base::U128& uid : gone.holds) {
+    AccountState& state = accounts_.at(uid);
+    state.holder.reset();
+    --held_;
+    Evaluate(state, now, &actions);
+  }
+  return actions;
+}
+
+void LeaseTable::Heard(SessionId session, base::Time now) {
+  const auto found = sessions_.find(session);
+  if (found != sessions_.end()) found->second.heard = now;
+}
+
+LeaseTable::Actions LeaseTable::Tick(base::Time now) {
+  Actions actions;
+  const bool late = last_tick_.has_value() && now - *last_tick_ > options_.late_tick;
+  last_tick_ = now;
+  if (late) {
+    for (auto& [id, session] : sessions_) session.heard = now;
+    return actions;
+  }
+  for (auto& [id, session] : sessions_) {
+    if (Alive(session, now)) continue;
+    const std::set<base::U128> holds = session.holds;
+    for (const base::U128& uid : holds) {
+      AccountState& state = accounts_.at(uid);
+      if (now < state.revocable_at || FirstStandby(state, now) == 0) continue;
+      Revoke(state, "BeatsStopped", &actions);
+      state.revocable_at = now + options_.cooldown;
+      Evaluate(state, now, &actions);
+    }
+  }
+  const std::set<base::U128> unheld = unheld_;
+  for (const base::U128& uid : unheld) Evaluate(accounts_.at(uid), now, &actions);
+  return actions;
+}
+
+bool LeaseTable::Began(const base::U128& uid, uint64_t attempt, uint64_t term) {
+  const auto found = accounts_.find(uid);
+  if (found == accounts_.end()) return false;
+  AccountState& state = found->second;
+  if (!state.holder.has_value() || state.attempt != attempt || state.holder->term != 0)
+    return false;
+  FAIRLEAD_CHECK(term > state.last_term);
+  state.last_term = term;
+  state.holder->term = term;
+  return true;
+}
+
+void LeaseTable::BeginFailed(const base::U128& uid, uint64_t attempt, base::Time now) {
+  const auto found = accounts_.find(uid);
+  if (found == accounts_.end()) return;
+  AccountState& state = found->second;
+  if (!state.holder.has_value() || state.attempt != attempt || state.holder->term != 0) return;
+  Drop(state);
+  state.retry_at = now + options_.retry;
+}
+
+LeaseTable::Actions LeaseTable::Restart(const base::U128& uid, const std::string& reason,
+                                        base::Time now) {
+  Actions actions;
+  const auto found = accounts_.find(uid);
+  if (found == accounts_.end() || !found->second.holder.has_value()) return actions;
+  Revoke(found->second, reason, &actions);
+  found->second.retry_at = now + options_.retry;
+  return actions;
+}
+
+std::optional<LeaseTable::Held> LeaseTable::Holder(const base::U128& uid) const {
+  const auto found = accounts_.find(uid);
+  return found == accounts_.end() ? std::nullopt : found->second.holder;
+}
+
+size_t LeaseTable::Standbys(const base::U128& uid, base::Time now) const {
+  const auto found = accounts_.find(uid);
+  if (found == accounts_.end()) return 0;
+  const auto claimed = claimants_.find(found->second.account.name);
+  if (claimed == claimants_.end()) return 0;
+  size_t count = 0;
+  for (const SessionId id : claimed->second) {
+    const SessionState& session = sessions_.at(id);
+    const bool holds = found->second.holder.has_value() && found->second.holder->session == id;
+    if (holds || !Alive(session, now)) continue;
+    const auto& account = found->second.account;
+    if (Objection(account, session.claims.at(account.name), session.identity).first.empty())
+      ++count;
+  }
+  return count;
+}
+
+// Grants an account that nobody holds to the first live eligible claim, unless it must wait.
+void LeaseTable::Evaluate(AccountState& state, base::Time now, Actions* actions) {
+  const base::U128 uid = state.account.uid;
+  if (state.holder.has_value()) return;
+  const auto claimed = claimants_.find(state.account.name);
+  if (claimed == claimants_.end()) {
+    unheld_.erase(uid);
+    return;
+  }
+  unheld_.insert(uid);
+  SessionId chosen = 0;
+  for (const SessionId id : claimed->second) {
+    SessionState& session = sessions_.at(id);
+    const bool eligible = Eligible(state, id, session, actions);
+    if (chosen == 0 && eligible && Alive(session, now)) chosen = id;
+  }
+  if (chosen == 0 || now < state.retry_at) return;
+  state.holder = Held{chosen, 0};
+  state.attempt = next_attempt_++;
+  ++held_;
+  sessions_.at(chosen).holds.insert(uid);
+  unheld_.erase(uid);
+  actions->push_back({Kind::kBegin, chosen, uid, state.account.name, state.attempt});
+}
+
+bool LeaseTable::Eligible(const AccountState& state, SessionId id, SessionState& session,
+                          Actions* actions) {
+  const std::string& name = state.account.name;
+  auto [reason, detail] = Objection(state.account, session.claims.at(name), session.identity);
+  if (reason.empty()) {
+    session.refused.erase(name);
+    return true;
+  }
+  if (session.refused[name] != reason) {
+    session.refused[name] = reason;
+    actions->push_back({Kind::kRefuse, id, state.account.uid, name, 0, 0, reason, detail});
+  }
+  return false;
+}
+
+bool LeaseTable::Alive(const SessionState& session, base::Time now) const {
+  return now - session.heard <= session.lease;
+}
+
+void LeaseTable::Revoke(AccountState& state, const std::string& reason, Actions* actions) {
+  actions->push_back({Kind::kRevoke, state.holder->session, state.account.uid, state.account.name,
+                      0, state.holder->term, reason});
+  Drop(state);
+}
+
+void LeaseTable::Drop(AccountState& state) {
+  sessions_.at(state.holder->session).holds.erase(state.account.uid);
+  state.holder.reset();
+  --held_;
+  unheld_.insert(state.account.uid);
+}
+
+LeaseTable::SessionId LeaseTable::FirstStandby(const AccountState& state, base::Time now) const {
+  const auto claimed = claimants_.find(state.account.name);
+  if (claimed == claimants_.end()) return 0;
+  for (const SessionId id : claimed->second) {
+    const SessionState& session = sessions_.at(id);
+    if (state.holder.has_value() && state.holder->session == id) continue;
+    if (!Alive(session, now)) continue;
+    const auto objection =
+        Objection(state.account, session.claims.at(state.account.name), session.identity);
+    if (objection.first.empty()) return id;
+  }
+  return 0;
+}
+
+void LeaseTable::RefuseUnknown(SessionId id, SessionState& session, const std::string& name,
+                               Actions* actions) const {
+  constexpr char kReason[] = "UnknownAccount";
+  if (session.refused[name] == kReason) return;
+  session.refused[name] = kReason;
+  actions->push_back(
+      {Kind::kRefuse,
+       id,
+       {},
+       name,
+       0,
+       0,
+       kReason,
+       base::StrCat("no account \"", name, "\" is registered; it is granted as soon as it is")});
+}
+
+}  // namespace fairlead::wire
