@@ -18,4 +18,13 @@ inline constexpr char kAgentConnected[] = "fairlead_agent_connected";  // 0 or 1
 inline constexpr char kAgentSessions[] = "fairlead_agent_sessions";    // count; sessions opened
 inline constexpr char kAgentWatches[] = "fairlead_agent_watches";      // count by state; watches
 
+// The endpoint's store.
+inline constexpr char kStoreRowsWritten[] = "fairlead_store_rows_written_total";
+inline constexpr char kStoreRowsDeleted[] = "fairlead_store_rows_deleted_total";
+inline constexpr char kStoreRowsUnchanged[] = "fairlead_store_rows_unchanged_total";
+inline constexpr char kStoreRowsRefused[] = "fairlead_store_rows_refused_total";
+inline constexpr char kStoreBatches[] = "fairlead_store_batches_total";
+inline constexpr char kStoreFailures[] = "fairlead_store_transaction_failures_total";
+inline constexpr char kStoreQueuedBytes[] = "fairlead_store_queued_bytes";
+
 }  // namespace fairlead::metrics
