@@ -35,6 +35,7 @@ Actions WatchMachine::Start(const std::optional<Position>& resume, base::Time no
     return Take();
   }
   fresh_ = false;
+  complete_ = !resume->resource_version.empty();
   history_ = resume->history;
   seen_ = resume->resource_version;
   for (const Anchor& anchor : resume->anchors) {
@@ -166,6 +167,7 @@ void WatchMachine::NotProven() {
   seen_.clear();
   anchors_.clear();
   known_empty_ = false;
+  complete_ = false;
   proven_ = false;
   fresh_ = true;
   after_check_.reset();
@@ -237,7 +239,7 @@ Actions WatchMachine::OnBookmark(std::string_view resource_version, base::Time /
   if (!NewerOrUnordered(resource_version, seen_)) return {};
   Progress();
   seen_.assign(resource_version);
-  if (!list_.begun) actions_.push_back(PositionMoved{});
+  if (position_valid()) actions_.push_back(PositionMoved{});
   return std::exchange(actions_, {});
 }
 

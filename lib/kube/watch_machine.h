@@ -30,7 +30,7 @@ struct WatchOptions {
 //   DELETED event. seen_version() never goes back within one history(). A position is watched from
 //   only after the server proved that it is of the same history: at Start, after a stream that was
 //   lost or ended early, and after a 410. What cannot be proven becomes history + 1 and a snapshot.
-//   Between EmitSnapshotBegin and EmitSnapshotEnd no PositionMoved comes out. A refusal (403, 404,
+//   PositionMoved comes out only while position_valid(). A refusal (403, 404,
 //   429, 5xx, no answer) keeps position and rows.
 // Assumes: the shell carries actions out in order, has at most one watch, one list and one check
 //   open, and feeds each one's answer exactly once and in arrival order. An answer that nothing
@@ -86,6 +86,9 @@ class WatchMachine {
   [[nodiscard]] uint64_t history() const { return history_; }
   // Everything up to this version was emitted; "" before the first list's first page.
   [[nodiscard]] const std::string& seen_version() const { return seen_; }
+  // Whether the view at seen_version() is complete, so that a watch may be resumed from there:
+  // false from the first page of a list that began a new watch until the end of a snapshot.
+  [[nodiscard]] bool position_valid() const { return complete_ && !list_.begun; }
   // Between EmitSnapshotBegin and EmitSnapshotEnd or SnapshotAbandoned.
   [[nodiscard]] bool in_snapshot() const { return list_.begun; }
   // Events that came once more, older than what was seen, and were not emitted.
@@ -174,6 +177,7 @@ class WatchMachine {
   uint64_t history_ = 1;
   std::string seen_;
   bool fresh_ = true;            // this history has nothing to prove yet
+  bool complete_ = false;        // every object of the view at seen_ was emitted
   bool known_empty_ = false;     // the view at seen_ has no objects
   std::vector<Anchor> anchors_;  // newest first
 

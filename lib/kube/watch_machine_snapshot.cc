@@ -85,6 +85,7 @@ void WatchMachine::PageDone(std::string_view list_version, base::Time now) {
   fresh_ = false;
   if (watch_ != WatchPhase::kNone) return;  // an older watch covers more
   seen_ = list_.first_version;
+  complete_ = false;  // the other pages are still to come
   proven_ = true;
   OpenWatchNow(now);
 }
@@ -145,8 +146,9 @@ Actions WatchMachine::OnWantsDone(base::Time /*now*/) {
 }
 
 void WatchMachine::FinishSnapshot() {
-  actions_.push_back(EmitSnapshotEnd{list_.last_version, list_.consistent});
+  actions_.push_back(EmitSnapshotEnd{list_.first_version, list_.consistent});
   known_empty_ = !list_.any_objects;
+  complete_ = true;
   list_ = List{};
   actions_.push_back(PositionMoved{});
 }

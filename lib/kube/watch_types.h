@@ -96,7 +96,10 @@ struct AwaitWants {};
 // continue token): each absent key was still absent from a quorum read after the watch began, so
 // the end may delete, but count and sum belong to no one version and prove nothing.
 struct EmitSnapshotEnd {
-  std::string resource_version;  // of the list's last page
+  // Of the list's first page. What is absent was absent then or later, so a tombstone, or a
+  // position, may not say more: of a list that is not consistent, what was created before its last
+  // page may still be on its way.
+  std::string resource_version;
   bool consistent = true;
 };
 // The snapshot begun last has no end; a new one follows.

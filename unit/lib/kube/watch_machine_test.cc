@@ -257,6 +257,48 @@ TEST_F(WatchMachineTest, BookmarksMoveNoPositionWhileASnapshotIsUnderWay) {
   EXPECT_EQ(machine_.seen_version(), "12");
 }
 
+TEST_F(WatchMachineTest, AfterAnAbandonedSnapshotNothingIsAPositionUntilOneEnds) {
+  Listing();
+  (void)machine_.OnListItem(Pod("a", "3"), now_);
+  (void)machine_.OnListPage("10", "t1", now_);
+  (void)machine_.OnWatchOpened(now_);
+  (void)machine_.OnListFailed(Expired(), now_);
+  ASSERT_FALSE(machine_.in_snapshot());
+  EXPECT_THAT(Words(machine_.OnBookmark("12", now_)), IsEmpty());
+  EXPECT_FALSE(machine_.position_valid());
+  (void)Wake();
+  (void)machine_.OnSnapshotAdmitted(now_);
+  (void)machine_.OnListPage("15", "", now_);
+  EXPECT_FALSE(machine_.position_valid());
+  EXPECT_THAT(Words(machine_.OnWantsDone(now_)), ElementsAre("end 15", "moved"));
+  EXPECT_TRUE(machine_.position_valid());
+}
+
+TEST_F(WatchMachineTest, TheFirstPageOfAListThatReplacesAPositionEndsIt) {
+  Watching("41");
+  (void)machine_.OnWatchFailed(Expired(), now_);
+  (void)machine_.OnProbe("90", false, now_);
+  (void)machine_.OnAnchor(Pod("web", "40"), now_);
+  EXPECT_TRUE(machine_.position_valid());
+  (void)machine_.OnSnapshotAdmitted(now_);
+  (void)machine_.OnListPage("91", "t1", now_);
+  (void)machine_.OnWatchOpened(now_);
+  (void)machine_.OnListFailed(Expired(), now_);
+  EXPECT_FALSE(machine_.position_valid());
+  EXPECT_THAT(Words(machine_.OnBookmark("95", now_)), IsEmpty());
+}
+
+TEST_F(WatchMachineTest, AnAbandonedAuditLeavesThePositionAsItWas) {
+  Watching("41");
+  (void)machine_.Audit(now_);
+  (void)machine_.OnSnapshotAdmitted(now_);
+  (void)machine_.OnListItem(Pod("a", "3"), now_);
+  EXPECT_FALSE(machine_.position_valid());
+  (void)machine_.OnListFailed(Expired(), now_);
+  EXPECT_TRUE(machine_.position_valid());
+  EXPECT_THAT(Words(machine_.OnBookmark("60", now_)), ElementsAre("moved"));
+}
+
 TEST_F(WatchMachineTest, AnExpiredContinueTokenGoesOnWithTheServersOwnAndIsNoLongerConsistent) {
   Listing();
   (void)machine_.OnListItem(Pod("a", "3"), now_);
@@ -264,7 +306,7 @@ TEST_F(WatchMachineTest, AnExpiredContinueTokenGoesOnWithTheServersOwnAndIsNoLon
   EXPECT_THAT(Words(machine_.OnListFailed(Expired("t2"), now_)), ElementsAre("list t2"));
   (void)machine_.OnListItem(Pod("b", "4"), now_);
   (void)machine_.OnListPage("20", "", now_);
-  EXPECT_THAT(Words(machine_.OnWantsDone(now_)), ElementsAre("end 20 inconsistent", "moved"));
+  EXPECT_THAT(Words(machine_.OnWantsDone(now_)), ElementsAre("end 10 inconsistent", "moved"));
 }
 
 TEST_F(WatchMachineTest, TwoExpiredTokensInARowWait) {

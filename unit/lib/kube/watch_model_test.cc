@@ -104,7 +104,7 @@ class Model {
     for (int i = 0; i < steps && !::testing::Test::HasFailure(); ++i) {
       Write();
       if (Chance(40)) Crash();
-      if (Chance(60)) Restore();
+      if (Chance(10)) Restore();
       if (Chance(60) && !check_ && !list_) Apply(machine_->Audit(now_));
       Step(/*faults=*/true);
       CheckInvariants();
@@ -235,7 +235,7 @@ class Model {
         server_.Elsewhere();
         break;
       case 4:
-        if (Chance(20)) server_.Compact();
+        if (Chance(8)) server_.Compact();
         break;
       default:
         break;
@@ -336,7 +336,7 @@ class Model {
         const auto at = server_.at.find(asked);
         if (at == server_.at.end()) {
           ApiError error = Expired();
-          if (!Chance(3)) error.continue_token = base::StrCat("0/", after);
+          if (Chance(2)) error.continue_token = base::StrCat("0/", after);
           list_.reset();
           Apply(machine_->OnListFailed(error, now_));
           return false;
@@ -451,6 +451,11 @@ class Model {
     }
   }
 
+  void SavePosition() {
+    store_.position =
+        Position{.history = machine_->history(), .resource_version = machine_->seen_version()};
+  }
+
   void Change(EventType type) {
     const uint64_t history = machine_->history();
     const std::pair<uint64_t, uint64_t> at{history, fed_version_};
@@ -464,6 +469,7 @@ class Model {
     } else {
       store_.Upsert(fed_name_, history, fed_version_, fed_uid_);
     }
+    if (machine_->position_valid() && Chance(2)) SavePosition();
   }
 
   void Snapshot(const Action& action) {
@@ -555,7 +561,7 @@ TEST(WatchModel, WhateverHappensTheStoreBecomesTheServer) {
   int snapshots = 0;
   int restores = 0;
   int crashes = 0;
-  for (uint64_t seed = 1; seed <= 300; ++seed) {
+  for (uint64_t seed = 1; seed <= 2500; ++seed) {
     SCOPED_TRACE(base::StrCat("seed ", seed));
     Model model(seed);
     model.Run(600);
