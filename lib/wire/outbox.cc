@@ -18,6 +18,10 @@ base::U128 KeyOf(const v1::Kind& kind, std::string_view name_space, std::string_
   return base::ObjectKey(kind.group(), kind.resource(), name_space, name);
 }
 
+base::U128 KeyOf(const v1::Kind& kind, const v1::Change& change) {
+  return KeyOf(kind, change.name_space(), change.name());
+}
+
 uint32_t Age(base::Time received, base::Time now) {
   return static_cast<uint32_t>(std::min<int64_t>(base::AgeMs(now - received), UINT32_MAX));
 }
@@ -34,7 +38,7 @@ int Outbox::AddWatch(const Watch& watch) {
 
 void Outbox::Change(int watch, v1::Change change, const std::string& seen_before, base::Time now) {
   WatchState& state = watches_[static_cast<size_t>(watch)];
-  const base::U128 key = KeyOf(state.watch.kind, change.name_space(), change.name());
+  const base::U128 key = KeyOf(state.watch.kind, change);
   const size_t bytes = change.ByteSizeLong() + kEntryOverhead;
   const auto [place, fresh] = by_key_.emplace(key, next_live_);
   if (fresh) {
@@ -78,9 +82,18 @@ void Outbox::SnapshotBegin(int watch, v1::SnapshotBegin begin, base::Time now) {
   state.snapshot->id = begin.snapshot_id();
   begin.set_watch(state.watch.name);
   begin.set_rules_hash(state.watch.rules_hash);
-  v1::Entry entry;
-  *entry.mutable_snapshot_begin() = std::move(begin);
-  QueuePart(watch, std::move(entry), now);
+  // What changes from now on is newer than the list, so it may not join what is pending from
+  // before.
+  for (const auto& [number, live] : live_) {
+    if (live.watch == watch && !live.begin) by_key_.erase(KeyOf(state.watch.kind, live.change));
+  }
+  Live& live = live_[next_live_++];
+  live.watch = watch;
+  live.received = now;
+  live.bytes = begin.ByteSizeLong() + kEntryOverhead;
+  live.begin = std::move(begin);
+  pending_bytes_ += live.bytes;
+  oldest_ = std::min(oldest_, now);
 }
 
 void Outbox::SnapshotItem(int watch, v1::SnapshotItem item, base::Time now) {
@@ -154,7 +167,14 @@ void Outbox::SnapshotEnd(int watch, const std::string& resource_version, bool co
 }
 
 void Outbox::AbandonSnapshot(int watch) {
-  watches_[static_cast<size_t>(watch)].snapshot.reset();
+  WatchState& state = watches_[static_cast<size_t>(watch)];
+  state.snapshot.reset();
+  state.seen.clear();
+  std::erase_if(live_, [&](const auto& entry) {
+    const bool begin = entry.second.watch == watch && entry.second.begin.has_value();
+    if (begin) pending_bytes_ -= entry.second.bytes;
+    return begin;
+  });
   std::erase_if(parts_, [&](const Part& part) {
     if (part.watch == watch) pending_bytes_ -= part.bytes;
     return part.watch == watch;
@@ -200,10 +220,21 @@ uint32_t Outbox::KindIndex(int watch, v1::Payload* payload, std::map<int, uint32
 void Outbox::TakeLive(v1::Payload* payload, std::map<int, uint32_t>* kinds, size_t* bytes,
                       base::Time now) {
   while (!live_.empty() && *bytes < options_.batch_raw_bytes) {
+    // A row of the begin's own batch counts as written after it.
+    if (live_.begin()->second.begin && payload->entries_size() > 0) return;
+    const uint64_t number = live_.begin()->first;
     Live live = std::move(live_.begin()->second);
     live_.erase(live_.begin());
     WatchState& state = watches_[static_cast<size_t>(live.watch)];
-    by_key_.erase(KeyOf(state.watch.kind, live.change.name_space(), live.change.name()));
+    if (live.begin) {
+      pending_bytes_ -= live.bytes;
+      *bytes += live.bytes;
+      live.begin->set_kind(KindIndex(live.watch, payload, kinds));
+      *payload->add_entries()->mutable_snapshot_begin() = *std::move(live.begin);
+      continue;
+    }
+    const auto known = by_key_.find(KeyOf(state.watch.kind, live.change));
+    if (known != by_key_.end() && known->second == number) by_key_.erase(known);
     --state.live;
     state.urgent = true;  // the position goes with the last of the changes
     pending_bytes_ -= live.bytes;
@@ -222,10 +253,8 @@ void Outbox::TakeParts(v1::Payload* payload, std::map<int, uint32_t>* kinds, siz
     WatchState& state = watches_[static_cast<size_t>(part.watch)];
     pending_bytes_ -= part.bytes;
     *bytes += part.bytes;
-    const uint32_t kind = KindIndex(part.watch, payload, kinds);
-    if (part.entry.has_snapshot_begin()) {
-      part.entry.mutable_snapshot_begin()->set_kind(kind);
-    } else if (part.entry.has_snapshot_page() && state.snapshot) {
+    KindIndex(part.watch, payload, kinds);  // a page and an end need theirs in the payload
+    if (part.entry.has_snapshot_page() && state.snapshot) {
       --state.snapshot->parts_queued;
       state.snapshot->last_page_seq = seq_ + 1;
     } else if (part.entry.has_snapshot_end()) {

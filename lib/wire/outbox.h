@@ -29,9 +29,10 @@ struct OutboxOptions {
 //
 // Guarantees: changes of one object are coalesced to the newest and keep the place of the oldest; a
 //   checkpoint of a watch never overtakes one of its changes, and none is sent between the begin
-//   and the end of its snapshot; live changes go before snapshot parts; batches are numbered
-//   last_seq + 1,
-//   + 2, ...; no more bytes are in flight than the last ack allows (one batch always may be).
+//   and the end of its snapshot; live changes go before a snapshot's pages and end, but its begin
+//   keeps its place among them, as the end deletes what was last written in a batch before the
+//   begin's; batches are numbered last_seq + 1, + 2, ...; no more bytes are in flight than the last
+//   ack allows (one batch always may be).
 // Assumes: the session delivers batches in order or ends, and with it this object: the next grant
 //   says anew where to begin, so nothing is kept for a second try.
 // Bounds: pending_bytes, by the owner's pausing its watches while congested().
@@ -70,6 +71,7 @@ class Outbox {
   void OnWant(const std::string& snapshot_id, uint64_t through_seq);
   // Adds count and sum, unless the list was not of one version.
   void SnapshotEnd(int watch, const std::string& resource_version, bool consistent, base::Time now);
+  // No checkpoint of the watch follows until Seen() says again what is complete.
   void AbandonSnapshot(int watch);
 
   void OnAck(const agent::v1::Ack& ack);
@@ -88,7 +90,8 @@ class Outbox {
   struct Live {
     int watch = 0;
     agent::v1::Change change;
-    std::string seen_before;  // of the first event in it
+    std::optional<agent::v1::SnapshotBegin> begin;  // instead of a change
+    std::string seen_before;                        // of the first event in it
     base::Time received{};
     size_t bytes = 0;
   };

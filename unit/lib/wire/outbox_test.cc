@@ -157,18 +157,50 @@ TEST_F(OutboxTest, NothingBeyondTheCreditIsSentButOneBatchAlwaysIs) {
   EXPECT_THAT(Next(t0 + milliseconds(9)), ElementsAre("b@11", "checkpoint 11"));
 }
 
-TEST_F(OutboxTest, LiveChangesGoBeforeSnapshotPartsAndNoCheckpointFallsBetween) {
+TEST_F(OutboxTest, LiveChangesGoBeforePagesAndNoCheckpointFallsBetween) {
   outbox_->SnapshotBegin(pods_, Begin(), t0);
   outbox_->SnapshotItem(pods_, Item("a"), t0);
   outbox_->SnapshotPage(pods_, t0);
   Event("b", 10);
-  EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("b@10", "begin", "page 1"));
+  EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("begin", "b@10", "page 1"));
   EXPECT_FALSE(outbox_->PagesAnswered(pods_));
   outbox_->OnWant(std::string(16, 's'), 42);
   EXPECT_TRUE(outbox_->PagesAnswered(pods_));
   Ack(42);
   outbox_->SnapshotEnd(pods_, "10", true, t0);
   EXPECT_THAT(Next(t0 + milliseconds(4)), ElementsAre("end 1", "checkpoint 10"));
+}
+
+TEST_F(OutboxTest, ABeginIsNeitherOvertakenNorInABatchWithWhatWasThereBefore) {
+  Event("a", 10);
+  outbox_->SnapshotBegin(pods_, Begin(), t0);
+  outbox_->Change(pods_, Upsert("b", "12"), "11", t0);
+  EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("a@10"));
+  Ack(42);
+  EXPECT_THAT(Next(t0 + milliseconds(4)), ElementsAre("begin", "b@12"));
+}
+
+TEST_F(OutboxTest, AChangeAfterABeginDoesNotJoinOneFromBefore) {
+  Event("a", 10);
+  outbox_->SnapshotBegin(pods_, Begin(), t0);
+  outbox_->Change(pods_, Upsert("a", "12"), "11", t0);
+  outbox_->Change(pods_, Upsert("a", "13"), "12", t0);
+  EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("a@10"));
+  Ack(42);
+  EXPECT_THAT(Next(t0 + milliseconds(4)), ElementsAre("begin", "a@13"));
+  EXPECT_EQ(outbox_->pending_bytes(), 0U);
+}
+
+TEST_F(OutboxTest, AfterAnAbandonedSnapshotNoPositionGoesUntilOneIsSeen) {
+  outbox_->Seen(pods_, 1, "41", false, t0);
+  outbox_->SnapshotBegin(pods_, Begin(), t0);
+  outbox_->Change(pods_, Upsert("a", "92"), "91", t0);
+  outbox_->AbandonSnapshot(pods_);
+  EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("a@92"));
+  Ack(42);
+  EXPECT_THAT(Next(t0 + minutes(5)), IsEmpty());
+  outbox_->Seen(pods_, 1, "95", false, t0 + minutes(5));
+  EXPECT_THAT(Next(t0 + minutes(8)), ElementsAre("checkpoint 95"));
 }
 
 TEST_F(OutboxTest, ADroppedPageCountsOnce) {
