@@ -133,7 +133,9 @@ void Watcher::Start(const std::optional<v1::Position>& position) {
 }
 
 void Watcher::OnAdmitted(const std::string& snapshot_id) {
-  if (snapshot_id == snapshot_id_) Apply(machine_.OnSnapshotAdmitted(now()));
+  if (snapshot_id != snapshot_id_ || admitted_) return;
+  admitted_ = true;
+  Apply(machine_.OnSnapshotAdmitted(now()));
 }
 
 void Watcher::SetPaused(bool paused) {
@@ -158,7 +160,8 @@ std::unique_ptr<Watcher::Request> Watcher::Open(What what, std::string target) {
   if (what == What::kList) ++host_->counters()->lists;
   request->stream = host_->transport()->Start(
       {"GET", std::move(target), host_->RequestHeaders(), ""}, options, request.get());
-  if (paused_) request->stream->Pause();
+  // A check is small, and nothing would resume it.
+  if (paused_ && (what == What::kWatch || what == What::kList)) request->stream->Pause();
   return request;
 }
 
@@ -178,6 +181,12 @@ void Watcher::Apply(const kube::Actions& actions) {
 void Watcher::ApplyOne(const kube::Action& action) {
   wire::Outbox* outbox = host_->outbox();
   if (const auto* ask = std::get_if<kube::RequestAdmission>(&action)) {
+    if (admitted_) {  // an abandoned snapshot's place is still ours: the endpoint was told no end
+      host_->loop()->Post([this, alive = std::weak_ptr(alive_)] {
+        if (alive.lock()) Apply(machine_.OnSnapshotAdmitted(now()));
+      });
+      return;
+    }
     snapshot_id_ = base::ToBytes(base::RandomU128());
     host_->AskSnapshot(snapshot_id_, ask->reason);
   } else if (std::holds_alternative<kube::OpenProbe>(action)) {
@@ -222,6 +231,7 @@ void Watcher::ApplyOne(const kube::Action& action) {
     });
   } else if (const auto* end = std::get_if<kube::EmitSnapshotEnd>(&action)) {
     bodies_ = false;
+    admitted_ = false;
     outbox->SnapshotEnd(watch_number_, end->resource_version, end->consistent, now());
     host_->OutboxChanged();
   } else if (std::holds_alternative<kube::SnapshotAbandoned>(action)) {
@@ -311,7 +321,7 @@ void Watcher::FeedFrame(std::string_view frame) {
   current_ = &event->object;
   Apply(machine_.OnEvent(type, RefOf(event->object), now()));
   current_ = nullptr;
-  if (machine_.seen_version() != seen_before_) {
+  if (machine_.seen_version() != seen_before_ && machine_.position_valid()) {
     host_->outbox()->Seen(watch_number_, machine_.history(), machine_.seen_version(), false, now());
   }
 }

@@ -101,6 +101,7 @@ class Watcher {
   bool bodies_ = true;  // the endpoint has no rows: bodies go with the pages
   bool paused_ = false;
   std::string snapshot_id_;
+  bool admitted_ = false;  // snapshot_id_, and its end was not sent yet
   std::string detail_;
   std::string seen_before_;
   const json::ObjectView* current_ = nullptr;  // what the machine was just fed

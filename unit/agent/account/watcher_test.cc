@@ -1,0 +1,146 @@
+#include "agent/account/watcher.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "lib/wire/codec.h"
+#include "unit/fakes/fake_kube.h"
+#include "unit/fakes/manual_loop.h"
+#include "unit/fakes/memory_transport.h"
+
+namespace fairlead::agent {
+namespace {
+
+using base::minutes;
+using base::seconds;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class WatcherTest : public ::testing::Test, public WatchHost {
+ protected:
+  WatcherTest() {
+    wire::Outbox::Shard shard;
+    shard.account_uid = std::string(16, 'a');
+    outbox_ = std::make_unique<wire::Outbox>(shard, wire::OutboxOptions{.codec = v1::CODEC_NONE});
+    kube_.Serve({.version = "v1", .resource = "pods", .kind = "Pod"});
+    watcher_ = std::make_unique<Watcher>(kube::WatchTargetSpec{{"", "v1", "pods", "Pod", true}, ""},
+                                         &scope_, this, 1);
+  }
+
+  net::HttpTransport* transport() override { return &transport_; }
+  net::Headers RequestHeaders() override { return {}; }
+  void OnUnauthorized() override {}
+  wire::Outbox* outbox() override { return outbox_.get(); }
+  base::Loop* loop() override { return &loop_; }
+  WatchCounters* counters() override { return &counters_; }
+  void OutboxChanged() override {}
+  void AskSnapshot(const std::string& snapshot_id, kube::SnapshotReason) override {
+    asked_.push_back(snapshot_id);
+  }
+  void OnWatchState() override {}
+
+  // What would be sent now, as words; acknowledged at once.
+  std::vector<std::string> Sent() {
+    loop_.Advance(base::milliseconds(5));
+    std::vector<std::string> words;
+    for (;;) {
+      const auto batch = outbox_->Next(loop_.clock().Now());
+      if (!batch.ok() || !batch->has_value()) return words;
+      v1::Payload payload;
+      EXPECT_TRUE(wire::DecodePayload((*batch)->codec(), (*batch)->raw_bytes(), (*batch)->payload(),
+                                      &payload)
+                      .ok());
+      for (const v1::Entry& entry : payload.entries()) words.push_back(Word(entry));
+      v1::Ack ack;
+      ack.set_seq((*batch)->seq());
+      ack.set_credit_bytes(1 << 20);
+      outbox_->OnAck(ack);
+    }
+  }
+  static std::string Word(const v1::Entry& entry) {
+    if (entry.has_change()) {
+      return (entry.change().operation() == v1::Change::DELETE ? "-" : "+") + entry.change().name();
+    }
+    if (entry.has_snapshot_begin()) return "begin";
+    if (entry.has_snapshot_page()) {
+      return "page " + std::to_string(entry.snapshot_page().items_size());
+    }
+    return entry.has_snapshot_end() ? "end" : "checkpoint";
+  }
+  // A first snapshot, admitted and ended.
+  void Settle() {
+    watcher_->Start(std::nullopt);
+    loop_.Run();
+    watcher_->OnAdmitted(asked_.back());
+    loop_.Run();
+    (void)Sent();
+    EndSnapshot();
+    ASSERT_EQ(watcher_->state(), kube::WatchState::kWatching);
+  }
+  void EndSnapshot() {
+    v1::Want want;
+    want.set_snapshot_id(asked_.back());
+    want.set_through_seq(outbox_->last_seq());
+    watcher_->OnWant(want);
+    loop_.Run();
+  }
+
+  fakes::ManualLoop loop_;
+  fakes::FakeKube kube_;
+  fakes::MemoryTransport transport_{&kube_, &loop_};
+  kube::ScopeRules scope_{.level_cluster = true};
+  WatchCounters counters_;
+  std::vector<std::string> asked_;
+  std::unique_ptr<wire::Outbox> outbox_;
+  std::unique_ptr<Watcher> watcher_;
+};
+
+TEST_F(WatcherTest, AFirstSnapshotAndThenTheChanges) {
+  kube_.Put("pods", "shop", "web");
+  watcher_->Start(std::nullopt);
+  loop_.Run();
+  ASSERT_EQ(asked_.size(), 1U);
+  EXPECT_THAT(Sent(), IsEmpty());
+  watcher_->OnAdmitted(asked_[0]);
+  loop_.Run();
+  EXPECT_THAT(Sent(), ElementsAre("begin", "page 1"));
+  EndSnapshot();
+  EXPECT_THAT(Sent(), ElementsAre("end", "checkpoint"));
+  kube_.Put("pods", "shop", "db");
+  kube_.Delete("pods", "shop", "web");
+  EXPECT_THAT(Sent(), ElementsAre("+db", "-web", "checkpoint"));
+}
+
+TEST_F(WatcherTest, AnAbandonedSnapshotKeepsItsAdmissionAndNoPositionGoesMeanwhile) {
+  for (int i = 0; i < 600; ++i) kube_.Put("pods", "shop", "web-" + std::to_string(i));
+  watcher_->Start(std::nullopt);
+  loop_.Run();
+  kube_.Inject("continue=", {.status = 410, .reason = "Expired"});
+  watcher_->OnAdmitted(asked_[0]);
+  loop_.Run();
+  kube_.Put("pods", "shop", "db");
+  EXPECT_THAT(Sent(), ElementsAre("+db")) << "not all pages came, so no checkpoint";
+  loop_.Advance(minutes(3));
+  EXPECT_EQ(asked_.size(), 1U) << "the place in line was never given back";
+  EXPECT_THAT(Sent(), ::testing::Contains("begin"));
+  EndSnapshot();
+  EXPECT_THAT(Sent(), ElementsAre("end", "checkpoint"));
+}
+
+TEST_F(WatcherTest, AConnectionLostWhilePausedIsCheckedAllTheSame) {
+  kube_.Put("pods", "shop", "web");
+  Settle();
+  watcher_->SetPaused(true);
+  watcher_->SetPaused(false);
+  kube_.EndWatches("pods", /*reset=*/true);
+  loop_.Run();
+  watcher_->SetPaused(true);
+  loop_.Advance(seconds(5));
+  watcher_->SetPaused(false);
+  loop_.Run();
+  EXPECT_EQ(watcher_->state(), kube::WatchState::kWatching);
+  EXPECT_EQ(kube_.open_watches("pods"), 1U);
+}
+
+}  // namespace
+}  // namespace fairlead::agent
