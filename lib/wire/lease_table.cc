@@ -40,7 +40,8 @@ LeaseTable::Actions LeaseTable::PutAccount(const Account& account, base::Time no
   Actions actions;
   const auto named = uid_of_.find(account.name);
   if (named != uid_of_.end() && named->second != account.uid) {
-    actions = RemoveAccount(named->second, now);
+    const base::U128 old = named->second;  // its entry goes with the account
+    actions = RemoveAccount(old, now);
   }
   const auto known = accounts_.find(account.uid);
   if (known != accounts_.end() && known->second.account.name != account.name) {
