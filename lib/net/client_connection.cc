@@ -3,6 +3,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
@@ -160,6 +161,10 @@ void ClientConnection::Pump() {
     self->pump_posted_ = false;
     if (self->owner_ == nullptr) return;
     self->Write();
+    // The last exchange was cancelled: HTTP/1.1 can only stop its server by hanging up.
+    if (self->protocol_->draining() && self->protocol_->open() == 0) {
+      return self->Fail(absl::UnavailableError("the connection takes no more exchanges"));
+    }
     self->Read();
   });
 }
@@ -225,12 +230,14 @@ void ClientConnection::Write() {
 
 // A silent TCP death is invisible to a reader for many minutes, so silence is asked about.
 void ClientConnection::Watch() {
-  timer_.expires_after(pinged_ ? options_.ping_timeout : options_.ping_after);
+  const base::Duration silent = base::Clock::Real().Now() - heard_;
+  const base::Duration rest = std::max(options_.ping_after - silent, base::Duration::zero());
+  timer_.expires_after(pinged_ ? options_.ping_timeout : http2_ ? rest : options_.ping_after);
   timer_.async_wait([self = shared_from_this()](error_code error) {
     if (error || self->owner_ == nullptr) return;
-    const base::Duration silent = base::Clock::Real().Now() - self->heard_;
-    if (!self->http2_ || self->protocol_->open() == 0 || silent < self->options_.ping_after) {
-      self->pinged_ = false;
+    if (!self->http2_) return self->Watch();
+    // Also without exchanges: the next one shall not be the one that finds the connection dead.
+    if (!self->pinged_ && base::Clock::Real().Now() - self->heard_ < self->options_.ping_after) {
       return self->Watch();
     }
     if (std::exchange(self->pinged_, true)) {

@@ -54,7 +54,7 @@ class Http1Session : public ClientProtocol {
 
   [[nodiscard]] bool HasRoom() const override { return !parser_ && !draining_; }
   [[nodiscard]] bool draining() const override { return draining_; }
-  [[nodiscard]] size_t open() const override { return parser_ ? 1 : 0; }
+  [[nodiscard]] size_t open() const override { return parser_ && !cancelled_ ? 1 : 0; }
   [[nodiscard]] bool WantsRead() const override { return !paused_; }
   void Ping() override {}
 
@@ -91,7 +91,10 @@ class Http1Session : public ClientProtocol {
       error_code error;
       const size_t used = parser_->put(boost::asio::buffer(pending_), error);
       pending_.erase(0, used);
-      if (error == http::error::need_more) return absl::OkStatus();
+      if (error == http::error::need_more) {
+        if (pending_.size() <= max_header_bytes_) return absl::OkStatus();
+        return absl::UnavailableError("HTTP/1.1: a chunk header or trailer without end");
+      }
       if (error) return absl::UnavailableError(base::StrCat("HTTP/1.1: ", error.message()));
       if (parser_->is_done()) Finish();
     }

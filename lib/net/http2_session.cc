@@ -14,6 +14,10 @@
 namespace fairlead::net {
 namespace {
 
+// Beyond it output stays in nghttp2, which gives up on a peer that asks for answers (PING,
+// SETTINGS) and does not read them.
+constexpr size_t kMaxOutput = size_t{256} << 10;
+
 struct Stream {
   ExchangeEvents* events = nullptr;  // nullptr once cancelled
   std::string body;
@@ -252,7 +256,7 @@ absl::Status Http2Session::Receive(std::string_view bytes) {
 }
 
 void Http2Session::Gather() {
-  for (;;) {
+  while (output_.size() < kMaxOutput) {
     const uint8_t* data = nullptr;
     const auto size = nghttp2_session_mem_send(session_, &data);
     if (size <= 0) return;

@@ -15,6 +15,24 @@ namespace {
 
 class Client;
 
+// Anything else could smuggle a header or a second request into HTTP/1.1.
+bool IsClean(std::string_view text) {
+  return text.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
+}
+
+bool IsSendable(const HttpRequest& request) {
+  return IsClean(request.method) && IsClean(request.target) &&
+         std::all_of(request.headers.begin(), request.headers.end(), [](const auto& header) {
+           return IsClean(header.first) && IsClean(header.second);
+         });
+}
+
+bool IsLoopback(const std::string& host) {
+  boost::system::error_code error;
+  const auto address = boost::asio::ip::make_address(host, error);
+  return error ? host == "localhost" : address.is_loopback();
+}
+
 // One exchange from Start() to its end; owned by the stream the caller holds and, while it is open,
 // known to the client and to a connection's protocol.
 class Exchange : public ExchangeEvents, public std::enable_shared_from_this<Exchange> {
@@ -119,7 +137,9 @@ void Exchange::Expire(const char* what) {
 
 void Exchange::WatchSilence(base::Duration in) {
   idle_ = loop_->After(in, [this] {
-    const base::Duration left = heard_ + options.idle_timeout - loop_->clock().Now();
+    const base::Time now = loop_->clock().Now();
+    if (paused_) heard_ = now;  // the silence is our own doing
+    const base::Duration left = heard_ + options.idle_timeout - now;
     if (left <= base::Duration::zero()) return Expire("the stream fell silent");
     const auto keep = shared_from_this();
     WatchSilence(left);
@@ -171,6 +191,7 @@ void Exchange::Cancel() {
 
 void Exchange::SetPaused(bool paused) {
   paused_ = paused;
+  heard_ = loop_->clock().Now();
   if (over() || !connection_) return;
   connection_->protocol()->SetPaused(number_, paused);
   connection_->Pump();
@@ -187,6 +208,15 @@ Client::~Client() {
 std::unique_ptr<HttpStream> Client::Start(HttpRequest request, const RequestOptions& options,
                                           ResponseHandler* handler) {
   auto exchange = std::make_shared<Exchange>(std::move(request), options, handler, loop_);
+  if (!IsSendable(exchange->request)) {
+    loop_->Post([weak = std::weak_ptr(exchange)] {
+      const auto refused = weak.lock();
+      if (refused && !refused->over()) {
+        refused->OnEnd(absl::InvalidArgumentError("the request has a line break or a NUL in it"));
+      }
+    });
+    return std::make_unique<Stream>(std::move(exchange));
+  }
   exchange->Arm();
   Pool* pool = &pools_[static_cast<int>(options.lane)];
   pool->waiting.push_back(exchange);
@@ -251,13 +281,13 @@ void Client::OnIdle(ClientConnection* connection) {
   if (Pool* pool = PoolOf(connection)) Serve(pool);
 }
 
-// What waits is ended when nothing is left that could serve it; the callers back off.
+// A dial that failed ends what waits: dialling again at once would spin, so the callers back off.
 void Client::OnGone(ClientConnection* connection, const absl::Status& why) {
   Pool* pool = PoolOf(connection);
   if (pool == nullptr) return;
   const bool never_connected = connection->protocol() == nullptr;
   std::erase_if(pool->connections, [&](const auto& one) { return one.get() == connection; });
-  if (!never_connected || !pool->connections.empty()) return Serve(pool);
+  if (!never_connected) return Serve(pool);
   const auto waiting = std::exchange(pool->waiting, {});
   const std::weak_ptr<bool> alive = alive_;
   for (const auto& exchange : waiting) {
@@ -278,6 +308,8 @@ absl::StatusOr<std::unique_ptr<HttpTransport>> MakeHttpClient(const HttpClientOp
   } else if (options.scheme != "http") {
     return absl::InvalidArgumentError(
         base::StrCat("scheme ", options.scheme, " is not http or https"));
+  } else if (!IsLoopback(options.host)) {
+    return absl::InvalidArgumentError("plain http is for loopback addresses only");
   }
   return std::make_unique<Client>(options, std::move(context), loop);
 }

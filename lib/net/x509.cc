@@ -207,7 +207,9 @@ void ReadNames(X509* certificate, CertificateInfo* info) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names, i);
     if (name->type == GEN_IPADD) {
       char text[INET6_ADDRSTRLEN] = "";
-      const bool six = ASN1_STRING_length(name->d.iPAddress) == 16;
+      const int size = ASN1_STRING_length(name->d.iPAddress);
+      if (size != 4 && size != 16) continue;  // inet_ntop would read beyond it
+      const bool six = size == 16;
       inet_ntop(six ? AF_INET6 : AF_INET, ASN1_STRING_get0_data(name->d.iPAddress), text,
                 sizeof text);
       info->ips.emplace_back(text);
