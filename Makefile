@@ -6,7 +6,7 @@ BUILD := build/$(PRESET)
 JOBS ?= $(shell nproc)
 -include Makefile.local
 
-.PHONY: help deps configure build unit test check fmt clean
+.PHONY: help deps configure build unit test check e2e cluster fmt clean
 
 help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -23,6 +23,12 @@ build: configure ## build everything (PRESET=dev|release|asan-ubsan|tsan)
 unit: configure ## build and run the unit tests (PRESET as above)
 	@cmake --build $(BUILD) -j $(JOBS) --target unit_tests
 	@tools/check/unit.py $(BUILD)
+
+cluster: deps ## build the Kubernetes programs the tests run, once, into the cache
+	@tools/cluster/build.sh
+
+e2e: build cluster ## black-box tests against a real API server (SUITE=name for one file)
+	@FAIRLEAD_BIN=$(CURDIR)/$(BUILD)/bin tools/check/e2e.sh $(SUITE)
 
 check: configure ## layer order, headers that compile alone
 	@tools/check/layers.py $(BUILD)/layers.txt

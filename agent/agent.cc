@@ -60,7 +60,15 @@ v1::Hello Agent::MakeHello() {
   return hello;
 }
 
-void Agent::OnWelcome(const v1::Welcome&) { ++sessions_; }
+// What became known between Hello and Welcome could not be sent; claims may be said twice.
+void Agent::OnWelcome(const v1::Welcome&) {
+  ++sessions_;
+  v1::Claims claims;
+  for (const auto& account : accounts_) {
+    if (account->claim()) *claims.add_claims() = *account->claim();
+  }
+  if (claims.claims_size() > 0) uplink_.SendClaims(std::move(claims));
+}
 
 void Agent::OnClaim(const v1::Claim& claim) {
   v1::Claims claims;

@@ -20,6 +20,10 @@ constexpr size_t kRereadsAtOnce = 8;
 kube::WatchOptions OptionsOf(uint64_t seed) {
   kube::WatchOptions options;
   options.seed = seed;
+  // After a restart a server answers 404 for custom resources until it has read their definitions.
+  options.missing_retry = base::seconds(10);
+  // ... and 403 to everything until it has read its roles.
+  options.forbidden_retry = base::seconds(30);
   return options;
 }
 

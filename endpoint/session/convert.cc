@@ -18,13 +18,16 @@ base::U128 Number(const std::string& bytes) {
   return value;
 }
 
+bool IsSecret(const store::Kind& kind) { return kind.group.empty() && kind.resource == "secrets"; }
+
 class Converter {
  public:
   Converter(const v1::Payload& payload, bool keep_secret_data, json::ObjectReader* reader,
-            store::Batch* batch, std::vector<store::Refused>* refused)
+            SnapshotKinds* snapshots, store::Batch* batch, std::vector<store::Refused>* refused)
       : payload_(payload),
         keep_(keep_secret_data),
         reader_(reader),
+        snapshots_(snapshots),
         batch_(batch),
         refused_(refused) {}
 
@@ -50,7 +53,7 @@ class Converter {
       }
       case v1::Entry::kSnapshotBegin: {
         const v1::SnapshotBegin& from = entry.snapshot_begin();
-        kind_of_.emplace_back(from.snapshot_id(), from.kind());
+        snapshots_->Begin(Number(from.snapshot_id()), batch_->kinds[from.kind()]);
         batch_->entries.emplace_back(store::SnapshotBegin{Number(from.snapshot_id()), from.kind(),
                                                           from.watch(), from.history(),
                                                           from.rules_hash(), from.complete_list()});
@@ -60,6 +63,7 @@ class Converter {
         return ConvertPage(entry.snapshot_page());
       case v1::Entry::kSnapshotEnd: {
         const v1::SnapshotEnd& from = entry.snapshot_end();
+        snapshots_->End(Number(from.snapshot_id()));
         batch_->entries.emplace_back(store::SnapshotEnd{Number(from.snapshot_id()),
                                                         from.resource_version(), from.count(),
                                                         Number(from.sum()), from.age_ms()});
@@ -83,9 +87,8 @@ class Converter {
     if (change.upsert) {
       change.content_hash = Number(from.content_hash());
       const store::Kind& kind = batch_->kinds[from.kind()];
-      if (!CheckBody(kind.group.empty() && kind.resource == "secrets", from.body(),
-                     change.content_hash, {from.name_space(), from.name()}, kind,
-                     &change.application)) {
+      if (!CheckBody(IsSecret(kind), from.body(), change.content_hash,
+                     {from.name_space(), from.name()}, kind, &change.application)) {
         return;
       }
       change.body = from.body();
@@ -96,19 +99,16 @@ class Converter {
   void ConvertPage(const v1::SnapshotPage& from) {
     store::SnapshotPage page;
     page.snapshot_id = Number(from.snapshot_id());
-    // A page does not name its kind; the strictest rule holds when a Secret could be among them.
-    const bool secrets = std::any_of(
-        batch_->kinds.begin(), batch_->kinds.end(),
-        [](const store::Kind& kind) { return kind.group.empty() && kind.resource == "secrets"; });
-    const store::Kind unknown;
+    const store::Kind* known = snapshots_->Find(page.snapshot_id);
+    const store::Kind kind = known == nullptr ? store::Kind() : *known;
+    const bool secret = known == nullptr || IsSecret(kind);
     for (const v1::SnapshotItem& one : from.items()) {
       store::SnapshotItem item{one.name_space(), one.name(), one.uid(), one.resource_version(),
                                Number(one.content_hash())};
       item.has_body = !one.body().empty();
       if (item.has_body) {
-        const store::Kind& kind = batch_->kinds.size() == 1 ? batch_->kinds[0] : unknown;
-        if (!CheckBody(secrets && LooksLikeSecret(), one.body(), item.content_hash,
-                       {one.name_space(), one.name()}, kind, &item.application)) {
+        if (!CheckBody(secret, one.body(), item.content_hash, {one.name_space(), one.name()}, kind,
+                       &item.application)) {
           continue;
         }
         item.body = one.body();
@@ -116,14 +116,6 @@ class Converter {
       page.items.push_back(std::move(item));
     }
     batch_->entries.emplace_back(std::move(page));
-  }
-
-  // With several kinds in one payload a page's kind is that of the snapshot begun last in it, if
-  // any.
-  [[nodiscard]] bool LooksLikeSecret() const {
-    if (batch_->kinds.size() == 1 || kind_of_.empty()) return true;
-    const store::Kind& kind = batch_->kinds[kind_of_.back().second];
-    return kind.group.empty() && kind.resource == "secrets";
   }
 
   bool CheckBody(bool secret, const std::string& body, const base::U128& hash,
@@ -150,16 +142,26 @@ class Converter {
   const v1::Payload& payload_;
   bool keep_;
   json::ObjectReader* reader_;
+  SnapshotKinds* snapshots_;
   store::Batch* batch_;
   std::vector<store::Refused>* refused_;
-  std::vector<std::pair<std::string, uint32_t>> kind_of_;  // snapshots begun in this payload
 };
 
 }  // namespace
 
+void SnapshotKinds::Begin(const base::U128& snapshot, const store::Kind& kind) {
+  if (kinds_.size() < kMost || kinds_.contains(snapshot)) kinds_[snapshot] = kind;
+}
+
+const store::Kind* SnapshotKinds::Find(const base::U128& snapshot) const {
+  const auto found = kinds_.find(snapshot);
+  return found == kinds_.end() ? nullptr : &found->second;
+}
+
 void ConvertPayload(const v1::Payload& payload, bool keep_secret_data, json::ObjectReader* reader,
-                    store::Batch* batch, std::vector<store::Refused>* refused) {
-  Converter(payload, keep_secret_data, reader, batch, refused).Run();
+                    SnapshotKinds* snapshots, store::Batch* batch,
+                    std::vector<store::Refused>* refused) {
+  Converter(payload, keep_secret_data, reader, snapshots, batch, refused).Run();
 }
 
 v1::Scope ScopeOf(const registry::AccountSpec& spec) {

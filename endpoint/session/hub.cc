@@ -16,6 +16,7 @@ namespace v1 = fairlead::agent::v1;
 namespace {
 
 constexpr base::Duration kTick = base::milliseconds(200);
+constexpr uint64_t kTicksPerPublish = 5;
 constexpr int kPositionsPerMessage = 200;
 constexpr int kMostClaims = 2000;
 
@@ -85,6 +86,7 @@ struct Hub::Grant {
   wire::ShardLedger ledger;
   bool keep_secret_data = false;
   store::DeletionProtection protection;
+  SnapshotKinds snapshots;
 };
 
 Hub::Hub(const HubOptions& options, store::WriterThread* writer, store::Reader* reader,
@@ -104,6 +106,10 @@ void Hub::Start() { Tick(); }
 
 void Hub::Tick() {
   Carry(leases_.Tick(now()));
+  // Standbys come and go without a grant that would tell of it.
+  if (++ticks_ % kTicksPerPublish == 0) {
+    for (const auto& [uid, account] : accounts_) Publish(uid);
+  }
   tick_ = loop_->After(kTick, [this] { Tick(); });
 }
 
@@ -411,7 +417,8 @@ void Hub::SendGrant(const wire::LeaseTable::Action& action, const store::ShardSt
             action.session,
             wire::ShardLedger({state.epoch, state.term, state.last_seq}, ledger),
             spec.keep_secret_data,
-            {spec.max_delete_percent, spec.max_delete_count}});
+            {spec.max_delete_percent, spec.max_delete_count},
+            {}});
   v1::ControlDown message;
   v1::Grant* grant = message.mutable_grant();
   grant->set_account_name(account->second.name);
@@ -512,7 +519,7 @@ void Hub::OnBatch(Session* session, const v1::Batch& batch) {
   stored.protection = grant.protection;
   stored.bytes = batch.raw_bytes() + 1024;
   std::vector<store::Refused> refused;
-  ConvertPayload(payload, grant.keep_secret_data, &objects_, &stored, &refused);
+  ConvertPayload(payload, grant.keep_secret_data, &objects_, &grant.snapshots, &stored, &refused);
   const absl::Status queued =
       writer_->Submit(std::move(stored), [this, alive = std::weak_ptr(alive_), loop = loop_,
                                           account, number = grant.number, seq = batch.seq(),

@@ -103,6 +103,7 @@ class Hub : public wire::AgentService {
   std::map<base::U128, std::unique_ptr<Grant>> grants_;
   SessionId next_session_ = 1;
   uint64_t next_grant_ = 1;
+  uint64_t ticks_ = 0;
   std::unique_ptr<base::Timer> tick_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -186,7 +186,7 @@ absl::StatusOr<std::vector<Position>> Reader::Positions(const ShardKey& key, boo
       FAIRLEAD_ASSIGN_OR_RETURN(
           const auto query,
           connection_->Prepare("SELECT watch, history, resource_version, rules_hash, row_count, "
-                               "row_sum, held, fresh_ms, verified_ms "
+                               "row_sum, fresh_ms, verified_ms "
                                "FROM positions WHERE kind = ?"));
       sql::Bind(*query, kind.id);
       for (;;) {

@@ -1,0 +1,115 @@
+import itertools
+import pathlib
+import shutil
+import tempfile
+import time
+
+import pytest
+
+from e2e.support import system
+from e2e.support.api import Api, ApiError
+
+_ports = itertools.count(23000, 10)
+ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+BINDING = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
+SCOPE = {"kinds": ["pod", "deployment", "configMap", "secret", "namespace"],
+         "customResources": [{"kubernetesKind": "Widget.example.com"}]}
+
+
+@pytest.fixture(scope="session")
+def work():
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="fairlead-e2e."))
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def plane(work):
+    """One real API server for all tests, with a custom resource and read rights for the agent's user."""
+    plane = system.ControlPlane(work / "plane", 21000)
+    try:
+        api = Api(plane.kubeconfig)
+        api.call("POST", ROLE, {"metadata": {"name": "agent"}, "rules": [
+            {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}]})
+        api.call("POST", BINDING, {"metadata": {"name": "agent"}, "subjects": [{"kind": "User", "name": "fairlead-agent"}],
+                                   "roleRef": {"kind": "ClusterRole", "name": "agent"}})
+        api.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {
+            "metadata": {"name": "widgets.example.com"},
+            "spec": {"group": "example.com", "scope": "Namespaced",
+                     "names": {"kind": "Widget", "plural": "widgets", "singular": "widget"},
+                     "versions": [{"name": "v1", "served": True, "storage": True, "schema": {
+                         "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}}]}})
+
+        def served():
+            try:
+                api.call("GET", "/apis/example.com/v1/widgets")
+                return True
+            except ApiError:
+                return False
+        system.wait_for("the custom resource is served", served)
+        yield plane
+    finally:
+        plane.down()
+
+
+@pytest.fixture(scope="session")
+def api(plane):
+    return Api(plane.kubeconfig)
+
+
+class Setup:
+    """An endpoint and agents over one account; one for each test module."""
+
+    def __init__(self, work, plane, name):
+        self.plane, self.name = plane, name
+        self.directory = work / name
+        self.port = next(_ports)
+        self.endpoint = system.Endpoint(self.directory / "endpoint", self.port)
+        self.endpoint.put_account("prod", "agent-1", SCOPE)
+        self.agents = []
+
+    @property
+    def database(self):
+        return self.endpoint.database
+
+    def add_agent(self, kubeconfig=None):
+        number = len(self.agents)
+        agent = system.Agent(self.directory / f"agent-{number}", self.endpoint, "agent-1", "prod",
+                             kubeconfig or self.plane.agent_kubeconfig, self.port + 2 + number)
+        self.agents.append(agent)
+        return agent
+
+    def settled(self):
+        """Every watch of the scope has a finished snapshot."""
+        answer = self.endpoint.get("/v1/freshness?account=prod")
+        return len(answer["watches"]) >= 6 and all(watch["resourceVersion"] for watch in answer["watches"])
+
+    def wait_settled(self):
+        try:
+            system.wait_for("every watch is in sync", self.settled, 30)
+        except AssertionError as error:
+            logs = self.endpoint.process.text()[-3000:] + self.agents[0].process.text()[-3000:]
+            raise AssertionError(f"{error}\n{self.endpoint.get('/v1/freshness?account=prod')}\n{logs}") from None
+
+    def close(self):
+        for agent in self.agents:
+            agent.kill()
+        self.endpoint.kill()
+
+
+@pytest.fixture(scope="module")
+def setup(work, plane, request):
+    made = Setup(work, plane, request.module.__name__.rsplit(".", 1)[-1])
+    made.add_agent()
+    try:
+        made.wait_settled()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def namespace(api, request):
+    name = "t-" + "".join(c if c.isalnum() else "-" for c in request.node.name.lower())[:40].strip("-") + f"-{time.time_ns() % 100000}"
+    api.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    return name

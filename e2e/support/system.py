@@ -1,0 +1,187 @@
+"""Starts and kills what a test runs: a control plane, an endpoint, agents. Everything ends by process id."""
+import json
+import os
+import pathlib
+import re
+import signal
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("FAIRLEAD_BIN", ROOT / "build/dev/bin"))
+
+
+def wait_for(what, condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not in {seconds} s: {what}")
+        time.sleep(0.05)
+
+
+class ControlPlane:
+    def __init__(self, directory, port):
+        self.directory = pathlib.Path(directory)
+        self._run("up", str(port))
+
+    def _run(self, verb, *more):
+        subprocess.run([ROOT / "tools/cluster/control-plane.sh", verb, self.directory, *more], check=True)
+
+    @property
+    def kubeconfig(self):
+        return self.directory / "kubeconfig"
+
+    @property
+    def agent_kubeconfig(self):
+        return self.directory / "agent.kubeconfig"
+
+    def restart(self):
+        self._run("stop")
+        time.sleep(1)
+        self._run("start")
+
+    def down(self):
+        self._run("down")
+
+    def audit_size(self):
+        return (self.directory / "audit.log").stat().st_size
+
+    def audit(self, since=0, user="fairlead-agent"):
+        """The requests of `user` written after byte `since`, as (verb, uri)."""
+        with open(self.directory / "audit.log", encoding="utf-8") as log:
+            log.seek(since)
+            lines = [json.loads(line) for line in log if line.endswith("\n")]
+        return [(line["verb"], line["requestURI"]) for line in lines if line["user"]["username"] == user]
+
+
+class Process:
+    def __init__(self, command, log):
+        self.log = pathlib.Path(log)
+        with open(self.log, "ab") as out:
+            self.process = subprocess.Popen([str(part) for part in command], stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=20)
+
+    def text(self):
+        return self.log.read_text(encoding="utf-8")
+
+
+class Endpoint:
+    def __init__(self, directory, port):
+        self.directory = pathlib.Path(directory)
+        self.rest, self.agents = port, port + 1
+        out = subprocess.run([BIN / "fairlead-endpoint", "init", "--dir", self.directory, "--ip", "127.0.0.1"],
+                             check=True, capture_output=True, text=True).stdout
+        self.token = re.search(r"once: (\w+)", out).group(1)
+        config = self.directory / "endpoint.yaml"
+        text = config.read_text().replace("0.0.0.0:9443", f"127.0.0.1:{self.agents}").replace("0.0.0.0:8443", f"127.0.0.1:{self.rest}")
+        config.write_text(text)
+        self.tls = ssl.create_default_context(cafile=self.directory / "ca.crt")
+        self.process = None
+        self.start()
+
+    @property
+    def database(self):
+        return self.directory / "data/fairlead.db"
+
+    def start(self):
+        self.process = Process([BIN / "fairlead-endpoint", "serve", "--config", self.directory / "endpoint.yaml"],
+                               self.directory / "endpoint.log")
+        wait_for("the endpoint is ready", self.ready)
+
+    def ready(self):
+        try:
+            return self.get("/readyz", raw=True) == "ok\n"
+        except OSError:
+            return False
+
+    def kill(self):
+        self.process.kill()
+
+    def call(self, method, path, body=None, raw=False, token=None):
+        """(status, answer)"""
+        request = urllib.request.Request(f"https://127.0.0.1:{self.rest}{path}", method=method,
+                                         data=None if body is None else json.dumps(body).encode(),
+                                         headers={"Authorization": f"Bearer {token or self.token}"})
+        try:
+            with urllib.request.urlopen(request, context=self.tls, timeout=10) as response:
+                text, status = response.read().decode(), response.status
+        except urllib.error.HTTPError as error:
+            text, status = error.read().decode(), error.code
+        return status, text if raw else json.loads(text)
+
+    def get(self, path, raw=False):
+        status, answer = self.call("GET", path, raw=raw)
+        assert status == 200, (status, answer)
+        return answer
+
+    def metric(self, name):
+        for line in self.get("/metrics", raw=True).splitlines():
+            if line.startswith(name + " "):
+                return float(line.split()[1])
+        raise AssertionError(f"no metric {name}")
+
+    def put_account(self, name, identity, scope, access=None):
+        status, answer = self.call("PUT", f"/v1/accounts/{name}", {
+            "spec": {"identities": [identity], "access": access or {"level": "Cluster"}, "scope": scope}})
+        assert status == 200, answer
+        return answer
+
+    def enrolment_token(self, identity):
+        status, answer = self.call("POST", "/v1/enrolment-tokens", {"identity": identity})
+        assert status == 200, answer
+        return answer["token"]
+
+    def account(self, name):
+        return self.get(f"/v1/accounts/{name}")
+
+
+class Agent:
+    def __init__(self, directory, endpoint, identity, account, kubeconfig, port):
+        self.directory = pathlib.Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.port = port
+        (self.directory / "token").write_text(endpoint.enrolment_token(identity))
+        (self.directory / "agent.yaml").write_text(f"""
+endpoints: ["127.0.0.1:{endpoint.agents}"]
+serverName: 127.0.0.1
+trustBundleFile: {endpoint.directory}/ca.crt
+identity: {{name: {identity}, dir: {self.directory}/identity, tokenFile: {self.directory}/token}}
+accounts: [{{name: {account}, connection: {{kubeconfigFile: {kubeconfig}}}}}]
+health: {{address: "127.0.0.1:{port}"}}
+""")
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = Process([BIN / "fairlead-agent", "--config", self.directory / "agent.yaml"], self.directory / "agent.log")
+
+    def kill(self):
+        self.process.kill()
+
+    def stop(self):
+        return self.process.stop()
+
+    def metric(self, name):
+        """None while the agent does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as response:
+                lines = response.read().decode().splitlines()
+        except OSError:
+            return None
+        for line in lines:
+            if line.startswith(name + " "):
+                return float(line.split()[1])
+        raise AssertionError(f"no metric {name}")
