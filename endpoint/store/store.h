@@ -72,8 +72,6 @@ class Store {
   // `keep` are the watches of the granted scope; call only when the scope is known for certain,
   // never because a discovery failed (invariant 4).
   absl::Status KeepOnly(const ShardKey& key, const std::vector<Position>& keep);
-  // Deletes rows that were held at a snapshot's end and not written since; how many.
-  absl::StatusOr<uint64_t> ConfirmHeld(const ShardKey& key, const Kind& kind);
   // Removes up to `max_rows` rows of dropped kinds, tombstones older than 24 h and old tokens.
   // True when there is more to do.
   absl::StatusOr<bool> Reap(int max_rows);

@@ -1,0 +1,374 @@
+#include "endpoint/store/writer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "endpoint/registry/registry.h"
+#include "endpoint/store/reader.h"
+#include "endpoint/store/store.h"
+#include "lib/base/backoff.h"
+
+namespace fairlead::endpoint::store {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+const U128 kSnapshot{7, 7};
+
+class WriterTest : public ::testing::Test {
+ protected:
+  WriterTest() {
+    dir_ = std::filesystem::temp_directory_path() / ("writer_test." + std::to_string(getpid()));
+    std::filesystem::remove_all(dir_);
+    std::filesystem::create_directories(dir_);
+    Open();
+    for (const ShardKey& shard : {a_, b_}) {
+      EXPECT_TRUE(store_->CreateShard(shard).ok());
+      EXPECT_EQ(store_->NewTerm(shard, "agent", false)->term, 1U);
+    }
+  }
+  ~WriterTest() override {
+    reader_.reset();
+    writer_.reset();
+    store_.reset();
+    std::filesystem::remove_all(dir_);
+  }
+  void Open(int64_t max_pages = 0) {
+    reader_.reset();
+    writer_.reset();
+    store_.reset();
+    auto store = Store::Open({.path = dir_ / "test.db", .max_pages = max_pages}, &clock_);
+    ASSERT_TRUE(store.ok()) << store.status().ToString();
+    store_ = *std::move(store);
+    writer_ = std::make_unique<Writer>(&store_->connection(), &clock_, WriterOptions{});
+    reader_ = *store_->OpenReader();
+  }
+  static Batch Make(const ShardKey& shard, uint64_t seq, std::vector<Entry> entries) {
+    Batch batch;
+    batch.shard = shard;
+    batch.epoch = 1;
+    batch.term = 1;
+    batch.seq = seq;
+    batch.kinds = {{"", "pods", "Pod", "v1", true}};
+    batch.entries = std::move(entries);
+    return batch;
+  }
+  static Change Upsert(const std::string& name, const std::string& version,
+                       const std::string& body) {
+    Change change;
+    change.name_space = "ns";
+    change.name = name;
+    change.uid = "uid-" + name;
+    change.resource_version = version;
+    change.history = 1;
+    change.content_hash = base::Sha256Trunc128(body);
+    change.body = body;
+    return change;
+  }
+  static Change Delete(const std::string& name, const std::string& version) {
+    Change change = Upsert(name, version, "");
+    change.upsert = false;
+    return change;
+  }
+  static SnapshotItem Item(const std::string& name, const std::string& version,
+                           const std::string& body) {
+    SnapshotItem item{"ns", name, "uid-" + name, version, base::Sha256Trunc128(body)};
+    return item;
+  }
+  static SnapshotBegin Begin(bool complete = true) {
+    return {.snapshot_id = kSnapshot,
+            .kind = 0,
+            .watch = "",
+            .history = 1,
+            .rules_hash = "r",
+            .complete_list = complete};
+  }
+  BatchResult Write(const Batch& batch) {
+    std::vector<BatchResult> results;
+    const absl::Status status = writer_->Write({batch}, &results);
+    EXPECT_TRUE(status.ok()) << status.ToString();
+    return results.at(0);
+  }
+  std::vector<std::string> Rows(const ShardKey& shard) {
+    ObjectPageRequest all;
+    all.filter.account = shard.account;
+    std::vector<std::string> rows;
+    for (const StoredObject& object : reader_->Objects(all)->objects) {
+      rows.push_back(object.object.name + "=" + object.body + (object.held ? " held" : ""));
+    }
+    return rows;
+  }
+  uint64_t LastSeq(const ShardKey& shard) { return store_->GetShard(shard)->last_seq; }
+  // Count and sum of the position equal what the rows give.
+  void ExpectSumsTrue(const ShardKey& shard) {
+    const auto positions = reader_->Positions(shard, true);
+    ASSERT_TRUE(positions.ok());
+    for (const Position& one : *positions) {
+      const auto sums = reader_->Recompute(shard, one.kind.group, one.kind.resource, one.watch);
+      EXPECT_EQ(one.count, sums->count);
+      EXPECT_EQ(one.sum, sums->sum);
+    }
+  }
+
+  const ShardKey a_{{1, 1}, 0};
+  const ShardKey b_{{2, 2}, 0};
+  base::ManualClock clock_;
+  std::filesystem::path dir_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<Writer> writer_;
+  std::unique_ptr<Reader> reader_;
+};
+
+TEST_F(WriterTest, RowsPositionAndSequenceLandTogether) {
+  Checkpoint at{.kind = 0, .watch = "", .history = 1, .resource_version = "10", .rules_hash = "r"};
+  EXPECT_EQ(Write(Make(a_, 1, {Upsert("p", "10", "{\"x\":1}"), at})).written, 1U);
+  EXPECT_THAT(Rows(a_), ElementsAre("p={\"x\":1}"));
+  EXPECT_EQ(LastSeq(a_), 1U);
+  const auto positions = reader_->Positions(a_, true);
+  ASSERT_THAT(*positions, SizeIs(1));
+  EXPECT_EQ(positions->front().resource_version, "10");
+  ASSERT_THAT(positions->front().anchors, SizeIs(1));
+  EXPECT_EQ(positions->front().anchors[0].resource_version, "10");
+}
+
+TEST_F(WriterTest, AFormerWriterLandsNothing) {
+  EXPECT_EQ(store_->NewTerm(a_, "other", false)->term, 2U);
+  EXPECT_EQ(Write(Make(a_, 1, {Upsert("p", "10", "{}")})).status.code(),
+            absl::StatusCode::kAborted);
+  EXPECT_THAT(Rows(a_), IsEmpty());
+  EXPECT_EQ(LastSeq(a_), 0U);
+}
+
+TEST_F(WriterTest, AnotherEpochOrAGapOrARepeatLandsNothing) {
+  Batch batch = Make(a_, 1, {Upsert("p", "10", "{}")});
+  batch.epoch = 2;
+  EXPECT_FALSE(Write(batch).status.ok());
+  EXPECT_FALSE(Write(Make(a_, 2, {Upsert("p", "10", "{}")})).status.ok());
+  EXPECT_TRUE(Write(Make(a_, 1, {Upsert("p", "10", "{}")})).status.ok());
+  EXPECT_FALSE(Write(Make(a_, 1, {Upsert("q", "11", "{}")})).status.ok());
+  EXPECT_THAT(Rows(a_), SizeIs(1));
+}
+
+TEST_F(WriterTest, AFencedShardHurtsNoOther) {
+  store_->NewTerm(a_, "other", false).IgnoreError();
+  std::vector<BatchResult> results;
+  ASSERT_TRUE(
+      writer_
+          ->Write({Make(a_, 1, {Upsert("p", "1", "{}")}), Make(b_, 1, {Upsert("q", "1", "{}")}),
+                   Make(a_, 2, {Upsert("r", "1", "{}")})},
+                  &results)
+          .ok());
+  EXPECT_FALSE(results[0].status.ok());
+  EXPECT_TRUE(results[1].status.ok());
+  EXPECT_FALSE(results[2].status.ok());
+  EXPECT_THAT(Rows(a_), IsEmpty());
+  EXPECT_THAT(Rows(b_), SizeIs(1));
+}
+
+TEST_F(WriterTest, ABatchThatBreaksTheProtocolHurtsNoOther) {
+  Change bad = Upsert("p", "1", "{}");
+  bad.kind = 9;
+  std::vector<BatchResult> results;
+  ASSERT_TRUE(writer_
+                  ->Write({Make(a_, 1, {Upsert("first", "1", "{}"), bad}),
+                           Make(b_, 1, {Upsert("q", "1", "{}")})},
+                          &results)
+                  .ok());
+  EXPECT_EQ(results[0].status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(results[1].status.ok());
+  EXPECT_THAT(Rows(a_), IsEmpty());
+}
+
+TEST_F(WriterTest, AnUnchangedHashIsNotWritten) {
+  Write(Make(a_, 1, {Upsert("p", "10", "{}")}));
+  const BatchResult again = Write(Make(a_, 2, {Upsert("p", "11", "{}")}));
+  EXPECT_EQ(again.written, 0U);
+  EXPECT_EQ(again.unchanged, 1U);
+}
+
+TEST_F(WriterTest, AnOlderVersionNeverOverwritesNorComesBackAfterADelete) {
+  Write(Make(a_, 1, {Upsert("p", "10", "{\"new\":1}")}));
+  EXPECT_EQ(Write(Make(a_, 2, {Upsert("p", "9", "{\"old\":1}")})).outdated, 1U);
+  EXPECT_EQ(Write(Make(a_, 3, {Delete("p", "9")})).outdated, 1U);
+  EXPECT_THAT(Rows(a_), ElementsAre("p={\"new\":1}"));
+  EXPECT_EQ(Write(Make(a_, 4, {Delete("p", "12")})).deleted, 1U);
+  EXPECT_EQ(Write(Make(a_, 5, {Upsert("p", "11", "{}")})).outdated, 1U);
+  EXPECT_THAT(Rows(a_), IsEmpty());
+  EXPECT_EQ(Write(Make(a_, 6, {Upsert("p", "13", "{}")})).written, 1U);
+}
+
+TEST_F(WriterTest, AnotherHistoryOutranksAnyVersion) {
+  Write(Make(a_, 1, {Upsert("p", "100", "{\"v\":1}")}));
+  Change restored = Upsert("p", "50", "{\"v\":2}");
+  restored.history = 2;
+  EXPECT_EQ(Write(Make(a_, 2, {restored})).written, 1U);
+  EXPECT_EQ(Write(Make(a_, 3, {Upsert("p", "200", "{\"v\":3}")})).outdated, 1U);
+  EXPECT_THAT(Rows(a_), ElementsAre("p={\"v\":2}"));
+}
+
+TEST_F(WriterTest, ASnapshotWantsWhatDiffersAndDeletesWhatIsAbsent) {
+  Write(Make(a_, 1,
+             {Upsert("same", "5", "{}"), Upsert("changed", "5", "{}"), Upsert("gone", "5", "{}")}));
+  Write(Make(a_, 2, {Begin()}));
+  const BatchResult page =
+      Write(Make(a_, 3,
+                 {SnapshotPage{kSnapshot,
+                               {Item("same", "5", "{}"), Item("changed", "8", "{\"n\":1}"),
+                                Item("fresh", "9", "{}")}}}));
+  ASSERT_THAT(page.wants, SizeIs(1));
+  EXPECT_THAT(page.wants[0].names,
+              ElementsAre(ObjectName{"ns", "changed"}, ObjectName{"ns", "fresh"}));
+  Write(Make(a_, 4, {Upsert("changed", "8", "{\"n\":1}"), Upsert("fresh", "9", "{}")}));
+  const BatchResult end = Write(Make(a_, 5, {SnapshotEnd{kSnapshot, "10", 3, {}}}));
+  ASSERT_THAT(end.ended, SizeIs(1));
+  EXPECT_EQ(end.ended[0].deleted, 1U);
+  EXPECT_THAT(Rows(a_), ElementsAre("changed={\"n\":1}", "fresh={}", "same={}"));
+  ExpectSumsTrue(a_);
+}
+
+TEST_F(WriterTest, ASnapshotDeletesNothingWrittenSinceItBegan) {
+  Write(Make(a_, 1, {Begin()}));
+  Write(Make(a_, 2, {Upsert("created-meanwhile", "9", "{}")}));
+  Write(Make(a_, 3, {SnapshotPage{kSnapshot, {}}, SnapshotEnd{kSnapshot, "8", 0, {}}}));
+  EXPECT_THAT(Rows(a_), SizeIs(1));
+}
+
+TEST_F(WriterTest, AListThatIsNotCompleteDeletesNothing) {
+  Write(Make(a_, 1, {Upsert("p", "5", "{}")}));
+  Write(Make(a_, 2, {Begin(false)}));
+  Write(Make(a_, 3, {SnapshotEnd{kSnapshot, "10", 0, {}}}));
+  EXPECT_THAT(Rows(a_), SizeIs(1));
+}
+
+TEST_F(WriterTest, MoreThanTheProtectionAllowsIsHeldUntilALiveWrite) {
+  std::vector<Entry> all;
+  for (int i = 0; i < 20; ++i) all.emplace_back(Upsert("p" + std::to_string(i), "5", "{}"));
+  Write(Make(a_, 1, all));
+  Write(Make(a_, 2, {Begin()}));
+  const BatchResult end = Write(Make(a_, 3, {SnapshotEnd{kSnapshot, "10", 0, {}}}));
+  EXPECT_EQ(end.ended[0].held, 20U);
+  EXPECT_EQ(end.ended[0].deleted, 0U);
+  EXPECT_EQ(reader_->Positions(a_, false)->front().held, 20U);
+  Write(Make(a_, 4, {Upsert("p3", "11", "{}")}));
+  EXPECT_EQ(reader_->Positions(a_, false)->front().held, 19U);
+  EXPECT_THAT(Rows(a_), SizeIs(20));
+}
+
+TEST_F(WriterTest, PartsOfASnapshotThatNeverBeganAreRefused) {
+  EXPECT_EQ(Write(Make(a_, 1, {SnapshotPage{kSnapshot, {}}})).status.code(),
+            absl::StatusCode::kInvalidArgument);
+  Write(Make(a_, 1, {Begin()}));
+  writer_->ForgetSnapshots(a_);
+  EXPECT_EQ(Write(Make(a_, 2, {SnapshotEnd{kSnapshot, "1", 0, {}}})).status.code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(WriterTest, AFullDiskLosesNothingAndRecovers) {
+  Write(Make(a_, 1, {Upsert("before", "1", "{}")}));
+  Open(60);
+  std::vector<Entry> many;
+  for (int i = 0; i < 40; ++i) {
+    many.emplace_back(Upsert("p" + std::to_string(i), "5", "\"" + base::RandomHex(8000) + "\""));
+  }
+  std::vector<BatchResult> results;
+  const absl::Status full = writer_->Write({Make(a_, 2, many)}, &results);
+  EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted) << full.ToString();
+  EXPECT_THAT(Rows(a_), ElementsAre("before={}"));
+  EXPECT_EQ(LastSeq(a_), 1U);
+  Open(0);
+  EXPECT_EQ(Write(Make(a_, 2, many)).written, 40U);
+}
+
+TEST_F(WriterTest, WhatWasCommittedIsThereAfterReopening) {
+  Write(Make(a_, 1, {Upsert("p", "1", "{}")}));
+  Open();
+  EXPECT_THAT(Rows(a_), SizeIs(1));
+  EXPECT_EQ(LastSeq(a_), 1U);
+}
+
+TEST_F(WriterTest, AccountsOfOneNameOfObjectStayApart) {
+  Write(Make(a_, 1, {Upsert("p", "1", "{\"a\":1}")}));
+  Write(Make(b_, 1, {Upsert("p", "1", "{\"b\":1}")}));
+  EXPECT_THAT(Rows(a_), ElementsAre("p={\"a\":1}"));
+  ASSERT_TRUE(store_->DropShardRows(a_).ok());
+  EXPECT_THAT(Rows(a_), IsEmpty());
+  EXPECT_THAT(Rows(b_), SizeIs(1));
+  while (*store_->Reap(1)) {
+  }
+}
+
+// Random changes: rows are the newest of each object, and count and sum always equal the rows'.
+TEST_F(WriterTest, SumsAlwaysEqualTheRows) {
+  uint64_t random = 3;
+  const auto pick = [&](uint64_t n) { return base::NextRandom(&random) % n; };
+  Write(Make(a_, 1, {Begin(), SnapshotEnd{kSnapshot, "1", 0, {}}}));
+  std::map<std::string, std::string> newest;
+  uint64_t seq = 2;
+  for (int version = 2; version < 400; ++version, ++seq) {
+    const std::string name = "p" + std::to_string(pick(12));
+    if (pick(4) == 0) {
+      Write(Make(a_, seq, {Delete(name, std::to_string(version))}));
+      newest.erase(name);
+    } else {
+      const std::string body = "{\"v\":" + std::to_string(pick(3)) + "}";
+      Write(Make(a_, seq, {Upsert(name, std::to_string(version), body)}));
+      newest[name] = body;
+    }
+    if (version % 40 == 0) ExpectSumsTrue(a_);
+  }
+  std::vector<std::string> rows;
+  for (const auto& [name, body] : newest) rows.push_back(name + "=" + body);
+  std::sort(rows.begin(), rows.end());
+  EXPECT_EQ(Rows(a_).size(), rows.size());
+  for (const std::string& row : Rows(a_))
+    EXPECT_TRUE(std::count(rows.begin(), rows.end(), row)) << row;
+}
+
+TEST_F(WriterTest, ATokenIsSpentOnceByItsIdentityOnly) {
+  const auto token = store_->CreateToken("agent-1", base::seconds(60));
+  EXPECT_FALSE(store_->SpendToken(token->token, "agent-2").ok());
+  EXPECT_FALSE(store_->SpendToken("guess", "agent-1").ok());
+  EXPECT_TRUE(store_->SpendToken(token->token, "agent-1").ok());
+  EXPECT_EQ(store_->SpendToken(token->token, "agent-1").code(),
+            absl::StatusCode::kPermissionDenied);
+  const auto late = store_->CreateToken("agent-1", base::seconds(60));
+  clock_.Advance(base::seconds(61));
+  EXPECT_FALSE(store_->SpendToken(late->token, "agent-1").ok());
+}
+
+TEST_F(WriterTest, AnAccountKeepsItsUidAndItsOwner) {
+  registry::Registry registry(store_.get(), nullptr);
+  registry::PutRequest put{.name = "Prod",
+                           .owner = "hub/a/x",
+                           .owner_uid = "1",
+                           .generation = 2,
+                           .spec_json = R"({"identities":["i"],"access":{"level":"Cluster"}})"};
+  const auto first = registry.Put(put);
+  ASSERT_TRUE(first.ok()) << first.status().ToString();
+  registry::PutRequest other = put;
+  other.name = "PROD";
+  other.owner = "hub/b/y";
+  EXPECT_EQ(registry.Put(other).status().code(), absl::StatusCode::kAlreadyExists);
+  registry::PutRequest older = put;
+  older.generation = 1;
+  EXPECT_EQ(registry.Put(older).status().code(), absl::StatusCode::kFailedPrecondition);
+  registry::PutRequest rebuilt = put;
+  rebuilt.owner_uid = "2";
+  rebuilt.generation = 1;
+  EXPECT_EQ(registry.Put(rebuilt).status().code(), absl::StatusCode::kFailedPrecondition);
+  rebuilt.previous_owner_uid = "1";
+  EXPECT_TRUE(registry.Put(rebuilt).ok());
+  EXPECT_EQ(registry.Delete("prod", {9, 9}, "hub/a/x").code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(registry.Delete("prod", first->uid, "hub/a/x").ok());
+  EXPECT_EQ(registry.Get("prod").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(registry.Put(put)->uid, first->uid) << "the uid stays with the name";
+}
+
+}  // namespace
+}  // namespace fairlead::endpoint::store
