@@ -6,7 +6,7 @@ BUILD := build/$(PRESET)
 JOBS ?= $(shell nproc)
 -include Makefile.local
 
-.PHONY: help deps configure build unit test check e2e cluster fmt clean
+.PHONY: help deps configure build unit test check e2e cluster mutants fmt clean
 
 help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -29,6 +29,9 @@ cluster: deps ## build the Kubernetes programs the tests run, once, into the cac
 
 e2e: build cluster ## black-box tests against a real API server (SUITE=name for one file)
 	@FAIRLEAD_BIN=$(CURDIR)/$(BUILD)/bin tools/check/e2e.sh $(SUITE)
+
+mutants: deps ## break rules on purpose, one at a time; each must turn its test red
+	@tools/check/mutants.py
 
 check: configure ## layer order, headers that compile alone
 	@tools/check/layers.py $(BUILD)/layers.txt

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""make mutants: breaks the product on purpose, one rule at a time, in a copy, and fails unless the named test turns red.
+
+A mutant that survives, no longer applies, or does not compile is a failure: then the rule has no guard.
+"""
+import pathlib
+import shutil
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+WORK = ROOT / "build/mutants"
+
+# name, file, text, replacement, test binary, test that must fail
+MUTANTS = [
+    ("no fence on the term", "endpoint/store/writer.cc", "if (hit == 1) continue;", "if (hit <= 1) continue;",
+     "unit_endpoint_store", "WriterTest.AFormerWriterLandsNothing"),
+    ("a lost DELETED", "endpoint/store/batch_writer.cc",
+     'sql::Run(*connection_, "DELETE FROM objects WHERE id = ?", stored->id).status());',
+     'sql::Run(*connection_, "DELETE FROM objects WHERE id = -?", stored->id).status());',
+     "unit_endpoint_store", "WriterTest.AnOlderVersionNeverOverwritesNorComesBackAfterADelete"),
+    ("an incomplete list deletes", "endpoint/store/batch_writer.cc", "if (snapshot->complete_list) {", "if (true) {",
+     "unit_endpoint_store", "WriterTest.AListThatIsNotCompleteDeletesNothing"),
+    ("a checkpoint before its changes", "lib/wire/outbox.cc",
+     "limit == limits.end() ? state.seen : *limit->second;", "state.seen;",
+     "unit_lib_wire", "OutboxTest.ACheckpointNeverOvertakesAPendingChange"),
+    ("no cut of a Secret's values", "lib/json/object_view.cc",
+     'rules.secret_data && (key == "data" || key == "stringData")', 'rules.secret_data && (key == "no" || key == "nothing")',
+     "unit_lib_json", "ObjectView.SecretDataIsCutOnlyWhenTheRuleIsOn"),
+]
+
+
+def run(*command, **more):
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, errors="replace", **more)
+
+
+def copy_sources():
+    source = WORK / "source"
+    shutil.rmtree(source, ignore_errors=True)
+    for name in run("git", "ls-files", cwd=ROOT).stdout.splitlines():
+        if not (ROOT / name).is_file():
+            continue
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, source / name)
+    return source
+
+
+def fails(build, binary, test):
+    done = run(build / "unit" / binary, f"--gtest_filter={test}", timeout=120)
+    return "[  FAILED  ]" in done.stdout or done.returncode < 0, "[  PASSED  ] 1 test" in done.stdout
+
+
+def main():
+    source, build = copy_sources(), WORK / "build"
+    binaries = sorted({mutant[4] for mutant in MUTANTS})
+    for command in (["cmake", "--preset", "dev", "-B", build], ["cmake", "--build", build, "-j2", "--target", *binaries]):
+        done = run(*command, cwd=source)
+        if done.returncode != 0:
+            sys.exit(f"mutants: {' '.join(map(str, command[:2]))} failed\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    killed, survived = 0, 0
+    for name, file, text, replacement, binary, test in MUTANTS:
+        path = source / file
+        original = path.read_text()
+        problem = ""
+        if not fails(build, binary, test)[1]:
+            problem = "the test does not pass without the mutant"
+        elif original.count(text) != 1:
+            problem = f"its text stands {original.count(text)} times in {file}"
+        else:
+            path.write_text(original.replace(text, replacement))
+            done = run("cmake", "--build", build, "-j2", "--target", binary, cwd=source)
+            if done.returncode != 0:
+                problem = "it does not compile\n" + done.stdout[-1500:]
+            elif not fails(build, binary, test)[0]:
+                problem = f"{test} stays green"
+            path.write_text(original)
+            run("cmake", "--build", build, "-j2", "--target", binary, cwd=source)
+        killed, survived = killed + (not problem), survived + bool(problem)
+        print(f"mutants: {name}: " + (f"SURVIVED: {problem}" if problem else f"killed by {test}"), flush=True)
+    print(f"{killed} passed, {survived} failed")
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
