@@ -6,7 +6,7 @@ BUILD := build/$(PRESET)
 JOBS ?= $(shell nproc)
 -include Makefile.local
 
-.PHONY: help deps configure build unit test check e2e cluster mutants fmt clean
+.PHONY: help deps configure build unit test check e2e cluster mutants fuzz fmt clean
 
 help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -32,6 +32,11 @@ e2e: build cluster ## black-box tests against a real API server (SUITE=name for 
 
 mutants: deps ## break rules on purpose, one at a time; each must turn its test red
 	@tools/check/mutants.py
+
+fuzz: deps ## build the fuzzers and run each for SECONDS (default 20)
+	@cmake --preset fuzz > /dev/null
+	@cmake --build build/fuzz -j $(JOBS) --target fuzzers
+	@tools/check/fuzz.sh build/fuzz $(or $(SECONDS),20)
 
 check: configure ## layer order, headers that compile alone
 	@tools/check/layers.py $(BUILD)/layers.txt
