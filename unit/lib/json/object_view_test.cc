@@ -252,7 +252,8 @@ TEST(WatchEventView, AnErrorHandsOutTheStatusAsWritten) {
   const std::string status =
       R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","code":410})";
   ObjectReader reader;
-  auto event = reader.ReadWatchEvent("{\"type\":\"ERROR\",\"object\":" + status + "}", {});
+  const std::string frame = "{\"type\":\"ERROR\",\"object\":" + status + "}";  // the view lives in it
+  auto event = reader.ReadWatchEvent(frame, {});
   ASSERT_TRUE(event.ok()) << event.status();
   EXPECT_EQ(event->type, Type::kError);
   EXPECT_EQ(event->object.text, status);
