@@ -98,7 +98,10 @@ class WriterTest : public ::testing::Test {
     ObjectPageRequest all;
     all.filter.account = shard.account;
     std::vector<std::string> rows;
-    for (const StoredObject& object : reader_->Objects(all)->objects) {
+    const auto page = reader_->Objects(all);
+    EXPECT_TRUE(page.ok()) << page.status().ToString();
+    if (!page.ok()) return rows;
+    for (const StoredObject& object : page->objects) {
       rows.push_back(object.object.name + "=" + object.body + (object.held ? " held" : ""));
     }
     return rows;
