@@ -27,4 +27,9 @@ inline constexpr char kStoreBatches[] = "fairlead_store_batches_total";
 inline constexpr char kStoreFailures[] = "fairlead_store_transaction_failures_total";
 inline constexpr char kStoreQueuedBytes[] = "fairlead_store_queued_bytes";
 
+// The operator's, under controller-runtime's names.
+inline constexpr char kReconcileTotal[] = "controller_runtime_reconcile_total";
+inline constexpr char kReconcilePanics[] = "controller_runtime_reconcile_panics_total";
+inline constexpr char kReconcileSeconds[] = "controller_runtime_reconcile_time_seconds";
+
 }  // namespace fairlead::metrics

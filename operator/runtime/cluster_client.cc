@@ -1,0 +1,142 @@
+#include "operator/runtime/cluster_client.h"
+
+#include <future>
+#include <utility>
+
+#include "lib/base/status.h"
+#include "lib/base/strings.h"
+#include "lib/net/http_client.h"
+
+namespace fairlead::op {
+
+namespace {
+
+int64_t NowNs() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             base::Clock::Real().Now().time_since_epoch())
+      .count();
+}
+
+kube::ApiAnswer NotSent(kube::Reason reason, std::string message) {
+  kube::ApiAnswer answer;
+  kube::ApiError error;
+  error.reason = reason;
+  error.message = std::move(message);
+  answer.error = std::move(error);
+  return answer;
+}
+
+// A call's handle and where its answer goes; lives until the callback ran.
+struct Pending {
+  std::promise<kube::ApiAnswer> promise;
+  std::unique_ptr<kube::ApiClient::Call> call;
+};
+
+}  // namespace
+
+ClusterClient::ClusterClient(const Options& options, net::LoopThread* loop)
+    : options_(options), loop_(loop) {}
+
+absl::StatusOr<std::shared_ptr<ClusterClient>> ClusterClient::Make(
+    const kube::ClusterAccess& access, const Options& options, net::LoopThread* loop) {
+  net::HttpClientOptions client;
+  client.scheme = access.scheme;
+  client.host = access.host;
+  client.port = access.port;
+  client.server_name = access.server_name;
+  client.ca_pem = access.ca_pem;
+  client.certificate_pem = access.certificate_pem;
+  client.key_pem = access.key_pem;
+  std::shared_ptr<ClusterClient> out(new ClusterClient(options, loop));
+  out->host_ = base::StrCat(access.host, ":", access.port);
+  std::promise<absl::Status> made;
+  loop->Post([&] {
+    auto transport = net::MakeHttpClient(client, loop);
+    if (transport.ok()) {
+      out->state_->transport = *std::move(transport);
+      out->state_->api = std::make_unique<kube::ApiClient>(
+          out->state_->transport.get(), loop, kube::TokenSource(access.token, access.token_file),
+          options.user_agent);
+    }
+    made.set_value(transport.status());
+  });
+  FAIRLEAD_RETURN_IF_ERROR(made.get_future().get());
+  return out;
+}
+
+ClusterClient::~ClusterClient() {
+  loop_->Post([state = std::move(state_)] {
+    state->api.reset();
+    state->transport.reset();
+  });
+}
+
+kube::ApiAnswer ClusterClient::Call(absl::StatusOr<net::HttpRequest> request, bool mutating) {
+  if (!request.ok()) {
+    return NotSent(kube::Reason::kBadRequest, std::string(base::View(request.status().message())));
+  }
+  if (mutating && options_.may_write && !options_.may_write()) {
+    return NotSent(kube::Reason::kTransport, "this process is not the leader; nothing was sent");
+  }
+  if (NowNs() < paused_until_ns_) {
+    return NotSent(kube::Reason::kTransport,
+                   base::StrCat(host_, " did not answer a moment ago; asked again shortly"));
+  }
+  auto pending = std::make_shared<Pending>();
+  auto answer = pending->promise.get_future();
+  loop_->Post([state = state_, pending, request = *std::move(request),
+               timeout = options_.timeout]() mutable {
+    kube::CallOptions options;
+    options.timeout = timeout;
+    pending->call =
+        state->api->Start(std::move(request), options, [pending](kube::ApiAnswer given) mutable {
+          pending->promise.set_value(std::move(given));
+          const auto done = std::move(pending->call);
+        });
+  });
+  kube::ApiAnswer given = answer.get();
+  if (given.error && given.error->reason == kube::Reason::kTransport) {
+    paused_until_ns_ =
+        NowNs() +
+        std::chrono::duration_cast<std::chrono::nanoseconds>(options_.pause_after_failure).count();
+  }
+  return given;
+}
+
+kube::ApiAnswer ClusterClient::Get(const kube::ObjectName& object) {
+  return Call(kube::GetRequest(object), false);
+}
+
+kube::ApiAnswer ClusterClient::GetPath(const std::string& target) {
+  net::HttpRequest request;
+  request.target = target;
+  request.headers = {{"accept", "application/json"}};
+  return Call(request, false);
+}
+
+kube::ApiAnswer ClusterClient::Apply(const kube::ObjectName& object, std::string body,
+                                     std::string_view field_manager, std::string_view subresource) {
+  return Call(kube::ApplyRequest(object, std::move(body), field_manager, true, subresource), true);
+}
+
+kube::ApiAnswer ClusterClient::JsonPatch(const kube::ObjectName& object, std::string patch,
+                                         std::string_view field_manager) {
+  return Call(kube::JsonPatchRequest(object, std::move(patch), field_manager), true);
+}
+
+kube::ApiAnswer ClusterClient::Create(const kube::ObjectName& object, std::string body,
+                                      std::string_view field_manager) {
+  return Call(kube::CreateRequest(object, std::move(body), field_manager), true);
+}
+
+kube::ApiAnswer ClusterClient::Replace(const kube::ObjectName& object, std::string body,
+                                       std::string_view field_manager) {
+  return Call(kube::ReplaceRequest(object, std::move(body), field_manager), true);
+}
+
+kube::ApiAnswer ClusterClient::Delete(const kube::ObjectName& object,
+                                      const kube::DeleteConditions& conditions) {
+  return Call(kube::DeleteRequest(object, conditions), true);
+}
+
+}  // namespace fairlead::op

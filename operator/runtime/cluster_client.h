@@ -1,0 +1,70 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "lib/kube/api_client.h"
+#include "lib/kube/kubeconfig.h"
+#include "lib/kube/requests.h"
+#include "lib/net/loop_thread.h"
+
+namespace fairlead::op {
+
+// One cluster's API server, called and waited for: reconcilers read like prose and wait on threads
+// of their own (docs/decisions/0002). Any thread but the loop's; several at a time.
+//
+// Every call ends: after `timeout` at the latest, by an answer with error kTransport. After a call
+// that got no answer, further ones fail at once for `pause_after_failure`, so that a cluster that
+// swallows packets costs its own accounts one timeout now and then, and nobody else's anything.
+// Mutating calls ask the fence first; without leadership they fail and nothing is sent.
+class ClusterClient {
+ public:
+  struct Options {
+    std::string user_agent;
+    base::Duration timeout = base::seconds(10);
+    base::Duration pause_after_failure = base::seconds(15);
+    std::function<bool()> may_write;
+  };
+
+  // `loop` outlives the client and runs until it is gone.
+  static absl::StatusOr<std::shared_ptr<ClusterClient>> Make(const kube::ClusterAccess& access,
+                                                             const Options& options,
+                                                             net::LoopThread* loop);
+  ~ClusterClient();
+
+  kube::ApiAnswer Get(const kube::ObjectName& object);
+  // Path and query as they are.
+  kube::ApiAnswer GetPath(const std::string& target);
+  // Server-side apply with force, of what is ours.
+  kube::ApiAnswer Apply(const kube::ObjectName& object, std::string body,
+                        std::string_view field_manager, std::string_view subresource = "");
+  kube::ApiAnswer JsonPatch(const kube::ObjectName& object, std::string patch,
+                            std::string_view field_manager);
+  kube::ApiAnswer Create(const kube::ObjectName& object, std::string body,
+                         std::string_view field_manager);
+  kube::ApiAnswer Replace(const kube::ObjectName& object, std::string body,
+                          std::string_view field_manager);
+  kube::ApiAnswer Delete(const kube::ObjectName& object, const kube::DeleteConditions& conditions);
+
+  [[nodiscard]] kube::ApiClient* api() { return state_->api.get(); }  // loop thread only
+  [[nodiscard]] const std::string& host() const { return host_; }
+
+ private:
+  struct State {  // lives on the loop
+    std::unique_ptr<net::HttpTransport> transport;
+    std::unique_ptr<kube::ApiClient> api;
+  };
+  ClusterClient(const Options& options, net::LoopThread* loop);
+  kube::ApiAnswer Call(absl::StatusOr<net::HttpRequest> request, bool mutating);
+
+  Options options_;
+  net::LoopThread* loop_;
+  std::string host_;
+  std::shared_ptr<State> state_ = std::make_shared<State>();
+  std::atomic<int64_t> paused_until_ns_{0};
+};
+
+}  // namespace fairlead::op
