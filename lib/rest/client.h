@@ -10,8 +10,8 @@
 namespace fairlead::rest {
 
 struct ClientOptions {
-  std::string base_url;  // https://host:port, or http:// on a loopback address only
-  std::string ca_pem;    // what the server is verified with; "" = the system's roots
+  std::string base_url;         // https://host:port, or http:// on a loopback address only
+  std::string ca_pem;           // what the server is verified with; "" = the system's roots
   std::string certificate_pem;  // client certificate chain; "" = none
   std::string key_pem;
   std::string bearer_token;  // "" = none
