@@ -3,6 +3,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -146,8 +147,18 @@ int Serve(const Config& config) {
   };
   loop.Post([&] {
     if (config.allow_plaintext_loopback) return on_credentials({});
-    identity =
-        std::make_unique<IdentityKeeper>(config, trust_bundle, channel_to, on_credentials, &loop);
+    std::unique_ptr<SharedSecret> secret;
+    if (!config.identity.secret_name.empty()) {
+      auto opened =
+          SharedSecret::Open(config.identity.secret_namespace, config.identity.secret_name, &loop);
+      if (!opened.ok()) {
+        log::Error("identitySecret cannot be used", {{"error", opened.status()}});
+        std::_Exit(1);
+      }
+      secret = *std::move(opened);
+    }
+    identity = std::make_unique<IdentityKeeper>(config, trust_bundle, channel_to, on_credentials,
+                                                std::move(secret), &loop);
     identity->Start();
   });
   log::Info("fairlead-agent runs", {{"version", base::kVersion},

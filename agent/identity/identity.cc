@@ -39,37 +39,64 @@ absl::Status WriteFile(const std::string& path, const std::string& text) {
 
 IdentityKeeper::IdentityKeeper(const Config& config, std::string trust_bundle,
                                MakeChannel make_channel, OnCredentials on_credentials,
-                               base::Loop* loop)
+                               std::unique_ptr<SharedSecret> secret, base::Loop* loop)
     : config_(config),
       trust_bundle_(std::move(trust_bundle)),
       make_channel_(std::move(make_channel)),
       on_credentials_(std::move(on_credentials)),
       loop_(loop),
       backoff_({.first = base::milliseconds(500), .most = base::seconds(60)},
-               static_cast<uint64_t>(loop->clock().WallMs())) {}
+               static_cast<uint64_t>(loop->clock().WallMs())),
+      secret_(std::move(secret)) {}
 
 void IdentityKeeper::Start() {
+  if (secret_) return ReadSecret(false);
   if (!Load()) return Enrol(false);
-  on_credentials_(current_);
-  ArmRenewal();
+  Use(current_, false);
 }
 
 bool IdentityKeeper::Load() {
   const std::filesystem::path dir = config_.identity.dir;
   const auto key = base::ReadFile(dir / "tls.key");
   const auto certificate = base::ReadFile(dir / "tls.crt");
-  if (!key.ok() || !certificate.ok()) return false;
-  const auto info = net::Describe(*certificate);
-  if (!info.ok() || !net::KeyFits(*key, *certificate)) {
-    log::Warn("the stored certificate is not usable; enrolling again", {{"dir", dir.string()}});
+  return key.ok() && certificate.ok() && Take(*key, *certificate, dir.string());
+}
+
+bool IdentityKeeper::Take(const std::string& key_pem, const std::string& certificate_pem,
+                          const std::string& where) {
+  const auto info = net::Describe(certificate_pem);
+  if (!info.ok() || !net::KeyFits(key_pem, certificate_pem)) {
+    log::Warn("the stored certificate is not usable; enrolling again", {{"where", where}});
     return false;
   }
   if (info->not_after * 1000 <= loop_->clock().WallMs()) {
-    log::Warn("the stored certificate has expired; enrolling again", {{"dir", dir.string()}});
+    log::Warn("the stored certificate has expired; enrolling again", {{"where", where}});
     return false;
   }
-  current_ = {*key, *certificate, trust_bundle_};
+  current_ = {key_pem, certificate_pem, trust_bundle_};
   return true;
+}
+
+// What another replica stored since makes enrolling, or renewing, unnecessary.
+void IdentityKeeper::ReadSecret(bool renewal) {
+  secret_->Read([this, renewal](absl::StatusOr<SharedSecret::Pair> pair) {
+    if (!pair.ok()) return Retry(renewal, pair.status().ToString());
+    const bool known = pair->certificate_pem == current_.certificate_pem;
+    if (!pair->certificate_pem.empty() && !known &&
+        Take(pair->key_pem, pair->certificate_pem, "the identity Secret")) {
+      return Use(current_, renewal);
+    }
+    Enrol(renewal);
+  });
+}
+
+void IdentityKeeper::Use(const Credentials& credentials, bool renewal) {
+  current_ = credentials;
+  backoff_.Reset();
+  log::Info(renewal ? "certificate renewed" : "certificate ready",
+            {{"identity", config_.identity.name}});
+  on_credentials_(current_);
+  ArmRenewal();
 }
 
 void IdentityKeeper::Enrol(bool renewal) {
@@ -104,21 +131,35 @@ void IdentityKeeper::OnAnswer(bool renewal, const std::string& key_pem,
   if (!net::KeyFits(fresh.key_pem, fresh.certificate_pem)) {
     return Retry(renewal, "the endpoint answered with a certificate for another key");
   }
-  if (const absl::Status saved = Save(fresh); !saved.ok()) {
-    // It works until the process ends; after that the token is spent.
-    log::Error("the certificate could not be stored", {{"error", saved}});
+  Store(renewal, fresh);
+}
+
+void IdentityKeeper::Store(bool renewal, const Credentials& fresh) {
+  if (!secret_) {
+    if (const absl::Status saved = Save(fresh); !saved.ok()) {
+      // It works until the process ends; after that the token is spent.
+      log::Error("the certificate could not be stored", {{"error", saved}});
+    }
+    return Use(fresh, renewal);
   }
-  current_ = fresh;
-  backoff_.Reset();
-  log::Info(renewal ? "certificate renewed" : "enrolled", {{"identity", config_.identity.name}});
-  on_credentials_(current_);
-  ArmRenewal();
+  secret_->Write({fresh.key_pem, fresh.certificate_pem},
+                 [this, renewal, fresh](const absl::Status& written) {
+                   // Another replica was faster: its certificate is the shared one.
+                   if (absl::IsAborted(written)) return ReadSecret(renewal);
+                   if (!written.ok()) {
+                     log::Error("the certificate could not be stored", {{"error", written}});
+                   }
+                   Use(fresh, renewal);
+                 });
 }
 
 void IdentityKeeper::Retry(bool renewal, const std::string& why) {
   log::Warn(renewal ? "certificate not renewed" : "not enrolled",
             {{"identity", config_.identity.name}, {"reason", why}});
-  timer_ = loop_->After(backoff_.Next(), [this, renewal] { Enrol(renewal); });
+  timer_ = loop_->After(backoff_.Next(), [this, renewal] {
+    if (secret_) return ReadSecret(renewal);
+    Enrol(renewal);
+  });
 }
 
 absl::Status IdentityKeeper::Save(const Credentials& credentials) const {
@@ -134,7 +175,10 @@ void IdentityKeeper::ArmRenewal() {
   if (!info.ok()) return;
   const int64_t life = info->not_after - info->not_before;
   const int64_t left = info->not_before + life * 2 / 3 - loop_->clock().WallMs() / 1000;
-  timer_ = loop_->After(base::seconds(std::max<int64_t>(left, 1)), [this] { Enrol(true); });
+  timer_ = loop_->After(base::seconds(std::max<int64_t>(left, 1)), [this] {
+    if (secret_) return ReadSecret(true);
+    Enrol(true);
+  });
 }
 
 }  // namespace fairlead::agent
