@@ -1,0 +1,140 @@
+#include "operator/controllers/endpoint_client.h"
+
+#include <utility>
+
+#include "lib/base/status.h"
+#include "lib/base/strings.h"
+#include "lib/json/dom.h"
+#include "lib/net/http.h"
+
+namespace fairlead::op {
+
+namespace {
+
+using base::StrCat;
+
+constexpr base::Duration kRenewAfter = base::minutes(12 * 60);
+
+absl::Status ErrorOf(const rest::Answer& answer) {
+  std::string reason;
+  std::string message = StrCat("HTTP ", answer.code);
+  if (const auto body = json::ParseJson(answer.body);
+      body.ok() && body->isObject() && (*body)["error"].isObject()) {
+    reason = (*body)["error"]["reason"].asString();
+    message = (*body)["error"]["message"].asString();
+  }
+  if (reason == "NameTaken") return absl::AlreadyExistsError(message);
+  if (answer.code == 400) return absl::InvalidArgumentError(message);
+  if (answer.code == 401 || answer.code == 403) return absl::PermissionDeniedError(message);
+  if (answer.code == 404) return absl::NotFoundError(message);
+  if (answer.code == 409) return absl::FailedPreconditionError(message);
+  return absl::UnavailableError(message);
+}
+
+bool Settled(const Json::Value& status) {
+  if (status["state"].asString() != "Running") return false;
+  for (const Json::Value& kind : status["kinds"]) {
+    const std::string text = kind.asString();
+    if (text.find("Forbidden") == std::string::npos && text.find("Missing") == std::string::npos) {
+      return false;
+    }
+  }
+  return true;
+}
+
+RegisteredAccount Read(const Json::Value& from) {
+  RegisteredAccount out;
+  out.uid = from["uid"].asString();
+  out.owner = from["owner"].asString();
+  out.owner_uid = from["ownerUid"].asString();
+  const Json::Value& status = from["status"];
+  out.connected = status["connected"].asBool();
+  out.revision = status["revision"].asString();
+  out.detail = status["detail"].asString();
+  out.synced = out.connected && Settled(status);
+  return out;
+}
+
+absl::StatusOr<RegisteredAccount> ReadOne(const absl::StatusOr<rest::Answer>& answer) {
+  if (!answer.ok()) return answer.status();
+  if (!answer->ok()) return ErrorOf(*answer);
+  FAIRLEAD_ASSIGN_OR_RETURN(const Json::Value body, json::ParseJson(answer->body));
+  if (!body.isObject()) return absl::UnavailableError("the endpoint's answer is no object");
+  return Read(body);
+}
+
+std::string PathOf(const std::string& name) {
+  return StrCat("/v1/accounts/", net::PercentEncode(name));
+}
+
+}  // namespace
+
+absl::StatusOr<rest::Answer> EndpointClient::Call(std::string_view method, const std::string& path,
+                                                  const std::string& body) {
+  std::shared_ptr<rest::Client> client;
+  {
+    const base::MutexLock lock(mutex_);
+    const base::Time now = base::Clock::Real().Now();
+    if (!client_ || now - made_ > kRenewAfter) {
+      FAIRLEAD_ASSIGN_OR_RETURN(client_, make_client_());
+      made_ = now;
+    }
+    client = client_;
+  }
+  return client->Call(method, path, body);
+}
+
+absl::StatusOr<RegisteredAccount> EndpointClient::Get(const std::string& name) {
+  return ReadOne(Call("GET", PathOf(name), ""));
+}
+
+absl::StatusOr<RegisteredAccount> EndpointClient::Put(const AccountRegistration& account) {
+  Json::Value body;
+  body["owner"] = account.owner;
+  body["ownerUid"] = account.owner_uid;
+  body["generation"] = Json::Int64(account.generation);
+  FAIRLEAD_ASSIGN_OR_RETURN(body["spec"], json::ParseJson(account.spec_json));
+  auto put = ReadOne(Call("PUT", PathOf(account.name), json::WriteJson(body)));
+  if (put.ok() || !absl::IsFailedPrecondition(put.status())) return put;
+  // The resource was made again (a hub rebuilt from Git): the same owner takes over by saying so.
+  FAIRLEAD_ASSIGN_OR_RETURN(const RegisteredAccount known, Get(account.name));
+  if (known.owner != account.owner || known.owner_uid == account.owner_uid) return put;
+  body["previousOwnerUid"] = known.owner_uid;
+  return ReadOne(Call("PUT", PathOf(account.name), json::WriteJson(body)));
+}
+
+absl::Status EndpointClient::Delete(const std::string& name, const std::string& owner) {
+  const auto known = Get(name);
+  if (absl::IsNotFound(known.status())) return absl::OkStatus();
+  if (!known.ok()) return known.status();
+  if (known->owner != owner) return absl::OkStatus();
+  const auto answer = Call("DELETE",
+                           StrCat(PathOf(name), "?uid=", net::PercentEncode(known->uid),
+                                  "&owner=", net::PercentEncode(owner)),
+                           "");
+  if (!answer.ok()) return answer.status();
+  return answer->ok() || answer->code == 404 ? absl::OkStatus() : ErrorOf(*answer);
+}
+
+absl::StatusOr<std::string> EndpointClient::CreateToken(const std::string& identity,
+                                                        int64_t lifetime_seconds) {
+  Json::Value body;
+  body["identity"] = identity;
+  body["lifetimeSeconds"] = Json::Int64(lifetime_seconds);
+  FAIRLEAD_ASSIGN_OR_RETURN(const rest::Answer answer,
+                            Call("POST", "/v1/enrolment-tokens", json::WriteJson(body)));
+  if (!answer.ok()) return ErrorOf(answer);
+  FAIRLEAD_ASSIGN_OR_RETURN(const Json::Value out, json::ParseJson(answer.body));
+  return out["token"].asString();
+}
+
+absl::StatusOr<std::map<std::string, RegisteredAccount>> EndpointClient::List() {
+  FAIRLEAD_ASSIGN_OR_RETURN(const rest::Answer answer, Call("GET", "/v1/accounts", ""));
+  if (!answer.ok()) return ErrorOf(answer);
+  FAIRLEAD_ASSIGN_OR_RETURN(const Json::Value body, json::ParseJson(answer.body));
+  std::map<std::string, RegisteredAccount> out;
+  for (const Json::Value& one : body["accounts"]) out[one["name"].asString()] = Read(one);
+  return out;
+}
+
+}  // namespace fairlead::op

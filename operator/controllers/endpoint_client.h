@@ -1,0 +1,60 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "lib/base/mutex.h"
+#include "lib/rest/client.h"
+
+namespace fairlead::op {
+
+// What an endpoint says of one account (docs/reference/rest.md).
+struct RegisteredAccount {
+  std::string uid;
+  std::string owner;
+  std::string owner_uid;
+  bool connected = false;
+  bool synced = false;  // every watched kind follows the cluster, or is refused there
+  std::string revision;
+  std::string detail;
+  friend bool operator==(const RegisteredAccount&, const RegisteredAccount&) = default;
+};
+
+struct AccountRegistration {
+  std::string name;
+  std::string owner;
+  std::string owner_uid;
+  int64_t generation = 0;
+  std::string spec_json;
+};
+
+// One endpoint's REST, as role `operator`. Any thread but loops; every call ends in 10 s.
+class EndpointClient {
+ public:
+  // Makes the client with a certificate that is valid now; asked again every 12 hours.
+  using MakeClient = std::function<absl::StatusOr<std::unique_ptr<rest::Client>>()>;
+  explicit EndpointClient(MakeClient make_client) : make_client_(std::move(make_client)) {}
+
+  absl::StatusOr<RegisteredAccount> Get(const std::string& name);
+  // AlreadyExists: the name belongs to another owner (the message says whom).
+  absl::StatusOr<RegisteredAccount> Put(const AccountRegistration& account);
+  // OK also when there is none, or another owner's.
+  absl::Status Delete(const std::string& name, const std::string& owner);
+  absl::StatusOr<std::string> CreateToken(const std::string& identity, int64_t lifetime_seconds);
+  absl::StatusOr<std::map<std::string, RegisteredAccount>> List();
+
+ private:
+  absl::StatusOr<rest::Answer> Call(std::string_view method, const std::string& path,
+                                    const std::string& body);
+
+  MakeClient make_client_;
+  base::Mutex mutex_;
+  std::shared_ptr<rest::Client> client_;
+  base::Time made_{};
+};
+
+}  // namespace fairlead::op
