@@ -92,14 +92,18 @@ class CpprestClient : public Client {
     concurrency::streams::istream stream = response.body();
     concurrency::streams::container_buffer<std::string> piece;
     constexpr size_t kPiece = size_t{64} << 10;
-    while (stream.read(piece, kPiece).get() > 0) {
-      if (piece.collection().size() > options_.max_answer_bytes) {
+    size_t total = 0;
+    while (const size_t read = stream.read(piece, kPiece).get()) {
+      total += read;
+      if (total > options_.max_answer_bytes) {
         return absl::ResourceExhaustedError(StrCat(options_.base_url,
                                                    ": the answer is longer than ",
                                                    options_.max_answer_bytes, " bytes"));
       }
     }
+    // The buffer grows by whole pieces; what lies behind the last byte read is not the server's.
     answer.body = std::move(piece.collection());
+    answer.body.resize(total);
     return answer;
   }
 

@@ -143,12 +143,13 @@ bool AccountController::Register(Visit* visit) {
   registration.owner = context_->OwnerOf(visit->account.meta);
   registration.owner_uid = visit->account.meta.uid;
   registration.generation = visit->account.meta.generation;
-  auto spec = RegistrySpec(visit->account, context_->IdentityOf(visit->account));
-  absl::StatusOr<RegisteredAccount> put = spec.status();
-  if (spec.ok()) {
-    registration.spec_json = *std::move(spec);
-    put = visit->endpoint->Put(registration);
+  const auto spec = RegistrySpec(visit->account, context_->IdentityOf(visit->account));
+  if (!spec.ok()) {
+    visit->conditions.SetStalled(kReasonRegistrationRefused, Text(spec.status()));
+    return false;
   }
+  registration.spec_json = *spec;
+  const auto put = visit->endpoint->Put(registration);
   if (put.ok()) {
     visit->account_uid = put->uid;
     return true;
