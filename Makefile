@@ -6,7 +6,7 @@ BUILD := build/$(PRESET)
 JOBS ?= $(shell nproc)
 -include Makefile.local
 
-.PHONY: help deps configure build unit test check e2e cluster mutants fuzz fmt clean
+.PHONY: help deps configure build unit test check e2e cluster mutants fuzz fmt clean demo preflight
 
 help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -25,7 +25,13 @@ unit: configure ## build and run the unit tests (PRESET as above)
 	@tools/check/unit.py $(BUILD)
 
 cluster: deps ## build the Kubernetes programs the tests run, once, into the cache
-	@tools/cluster/build.sh
+	@tools/cluster/build
+
+preflight: ## what this machine lacks for real clusters (demo, e2e), if anything
+	@tools/cluster/cluster preflight --no-binaries
+
+demo: deps preflight build cluster ## two real clusters, Fairlead installed, and what a user would do (KEEP=1 leaves it up)
+	@FAIRLEAD_BIN=$(CURDIR)/$(BUILD)/bin "$(FAIRLEAD_CACHE)/venv/bin/python" tools/demo/demo.py
 
 e2e: build cluster ## black-box tests against a real API server (SUITE=name for one file)
 	@FAIRLEAD_BIN=$(CURDIR)/$(BUILD)/bin tools/check/e2e.sh $(SUITE)

@@ -180,13 +180,13 @@ absl::Status DeploymentController::WriteAgent(const api::ClusterAccount& account
   const Informer::Object live = context_->Account({account.meta.name_space, account.meta.name});
   if (!live) return absl::OkStatus();
   Json::Value status(Json::objectValue);
-  if (!agent.uid.empty()) status["agent"] = AgentJson(agent);
+  if (!agent.uid.empty()) {
+    status["agent"] = AgentJson(agent);
+    return WriteStatus(context_->hub.get(), AccountType(), *live, status, kRolloutManager);
+  }
+  if (account.agent.uid.empty()) return absl::OkStatus();
   // Nothing sent is everything given up: that is how an account is released.
-  if (agent.uid.empty() && account.agent.uid.empty()) return absl::OkStatus();
-  Json::Value object = *live;
-  if (agent.uid.empty()) object["status"] = Json::Value(Json::nullValue);
-  if (agent.uid.empty()) status["agent"] = Json::objectValue;
-  return WriteStatus(context_->hub.get(), AccountType(), object, status, kRolloutManager);
+  return ApplyStatus(context_->hub.get(), AccountType(), *live, status, kRolloutManager);
 }
 
 std::optional<rollout::Target> DeploymentController::TargetOf(Visit* visit,

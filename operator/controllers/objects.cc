@@ -155,6 +155,12 @@ absl::Status WriteStatus(ClusterClient* hub, const kube::ResourceType& type,
                          const Json::Value& live, const Json::Value& status,
                          const std::string& manager) {
   if (Contains(live["status"], status)) return absl::OkStatus();
+  return ApplyStatus(hub, type, live, status, manager);
+}
+
+absl::Status ApplyStatus(ClusterClient* hub, const kube::ResourceType& type,
+                         const Json::Value& live, const Json::Value& status,
+                         const std::string& manager) {
   const Json::Value& meta = live["metadata"];
   Json::Value object;
   object["apiVersion"] = StrCat(type.group, "/", type.version);

@@ -35,7 +35,11 @@ absl::Status AddFinalizer(ClusterClient* hub, const kube::ResourceType& type,
 absl::Status RemoveFinalizer(ClusterClient* hub, const kube::ResourceType& type,
                              const Json::Value& object);
 
-// Applies `status` under `manager` unless `live.status` already says all of it.
+// Applies `status` under `manager`: what is not in it and nobody else owns goes.
+absl::Status ApplyStatus(ClusterClient* hub, const kube::ResourceType& type,
+                         const Json::Value& live, const Json::Value& status,
+                         const std::string& manager);
+// The same unless `live.status` already says all of it.
 absl::Status WriteStatus(ClusterClient* hub, const kube::ResourceType& type,
                          const Json::Value& live, const Json::Value& status,
                          const std::string& manager);
