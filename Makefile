@@ -44,7 +44,8 @@ fuzz: deps ## build the fuzzers and run each for SECONDS (default 20)
 	@cmake --build build/fuzz -j $(JOBS) --target fuzzers
 	@tools/check/fuzz.sh build/fuzz $(or $(SECONDS),20)
 
-check: configure ## layer order, headers that compile alone
+check: configure ## layer order, headers that compile alone, reference pages that say what the code says
+	@tools/check/docs.py
 	@tools/check/layers.py $(BUILD)/layers.txt
 	@tools/check/headers.py $(BUILD)
 
