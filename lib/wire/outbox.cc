@@ -78,7 +78,7 @@ void Outbox::QueuePart(int watch, v1::Entry entry, base::Time now) {
 
 void Outbox::SnapshotBegin(int watch, v1::SnapshotBegin begin, base::Time now) {
   WatchState& state = watches_[static_cast<size_t>(watch)];
-  state.snapshot.emplace();
+  state.snapshot = Snapshot{};
   state.snapshot->id = begin.snapshot_id();
   begin.set_watch(state.watch.name);
   begin.set_rules_hash(state.watch.rules_hash);
