@@ -27,6 +27,14 @@ MUTANTS = [
     ("no cut of a Secret's values", "lib/json/object_view.cc",
      'rules.secret_data && (key == "data" || key == "stringData")', 'rules.secret_data && (key == "no" || key == "nothing")',
      "unit_lib_json", "ObjectView.SecretDataIsCutOnlyWhenTheRuleIsOn"),
+    ("an acknowledgement before the commit", "endpoint/store/writer.cc",
+     "const absl::Status committed = transaction->Commit();", "const absl::Status committed;",
+     "unit_endpoint_store", "WriterTest.WhatWasCommittedIsThereAfterReopening"),
+    ("a rollout that starts although paused", "operator/rollout/plan.cc", "&& !spec.paused && !target.paused", "",
+     "unit_operator_rollout", "RolloutPlan.PausedStartsNothingAndHoldsWhatIsThere"),
+    ("a child's field that is not sent any more stays", "operator/model/intent.cc",
+     "[kIntentAnnotation] = hash;", '[kIntentAnnotation] = "same";',
+     "unit_operator_model", "Intent.AFieldThatIsNotSentAnyMoreIsNoticedByTheStamp"),
 ]
 
 
