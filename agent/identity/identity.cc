@@ -131,6 +131,7 @@ void IdentityKeeper::OnAnswer(bool renewal, const std::string& key_pem,
   if (!net::KeyFits(fresh.key_pem, fresh.certificate_pem)) {
     return Retry(renewal, "the endpoint answered with a certificate for another key");
   }
+  if (!renewal) log::Info("enrolled", {{"identity", config_.identity.name}});
   Store(renewal, fresh);
 }
 

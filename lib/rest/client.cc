@@ -21,7 +21,11 @@ bool Loopback(const std::string& host) {
 }
 
 void UsePem(boost::asio::ssl::context& context, const ClientOptions& options) {
+  context.set_options(boost::asio::ssl::context::no_sslv2 | boost::asio::ssl::context::no_sslv3 |
+                      boost::asio::ssl::context::no_tlsv1 | boost::asio::ssl::context::no_tlsv1_1);
   if (!options.ca_pem.empty()) {
+    // cpprest has loaded the system's roots by now; a given CA is to be the only one.
+    SSL_CTX_set_cert_store(context.native_handle(), X509_STORE_new());
     context.add_certificate_authority(boost::asio::buffer(options.ca_pem));
   } else {
     context.set_default_verify_paths();
@@ -41,6 +45,13 @@ absl::Status CheckOptions(const ClientOptions& options) {
   if (uri.scheme() == "http" && !Loopback(uri.host())) {
     return absl::InvalidArgumentError(
         StrCat(options.base_url, ": http is for loopback addresses only; use https"));
+  }
+  if (uri.scheme() == "http" && !options.bearer_token.empty()) {
+    return absl::InvalidArgumentError(
+        StrCat(options.base_url, ": a token is not sent over http; use https"));
+  }
+  if (options.bearer_token.find_first_of("\r\n") != std::string::npos) {
+    return absl::InvalidArgumentError("the bearer token contains a line break");
   }
   // cpprest would meet a bad PEM text at the first call, and only say "handshake failed".
   boost::asio::ssl::context probe(boost::asio::ssl::context::tls_client);
@@ -62,6 +73,10 @@ class CpprestClient : public Client {
   explicit CpprestClient(ClientOptions options) : options_(std::move(options)) {
     web::http::client::http_client_config config;
     config.set_timeout(std::chrono::duration_cast<std::chrono::milliseconds>(options_.timeout));
+    // A redirect is an answer like any other: followed, it would take the token elsewhere.
+    config.set_max_redirects(0);
+    config.set_proxy(web::web_proxy(web::web_proxy::disabled));
+    config.set_validate_certificates(true);
     config.set_ssl_context_callback(
         [this](boost::asio::ssl::context& context) { UsePem(context, options_); });
     client_ = std::make_unique<web::http::client::http_client>(options_.base_url, config);
