@@ -153,13 +153,15 @@ def test_a_bad_account_is_refused_with_its_path(setup, spec, message):
 
 def test_a_spent_token_enrols_nobody(setup):
     other = system.Agent(setup.directory / "other", setup.endpoint, "agent-1", "prod", setup.plane.agent_kubeconfig, setup.port + 9)
-    wait_for("the first enrolment", lambda: "enrolled" in other.process.text())
-    other.kill()
-    for file in (other.directory / "identity").iterdir():
-        file.unlink()
-    other.start()
-    wait_for("the refusal", lambda: "not enrolled" in other.process.text() and "spent" in other.process.text())
-    other.kill()
+    try:
+        wait_for("the first enrolment", lambda: "enrolled" in other.process.text())
+        other.kill()
+        for file in (other.directory / "identity").iterdir():
+            file.unlink()
+        other.start()
+        wait_for("the refusal", lambda: "not enrolled" in other.process.text() and "spent" in other.process.text())
+    finally:
+        other.kill()
 
 
 def test_nobody_is_anonymous_but_health(setup):
