@@ -220,6 +220,7 @@ void Watcher::ApplyOne(const kube::Action& action) {
     begin.set_history(machine_.history());
     begin.set_complete_list(true);
     wanted_.clear();
+    salt_ = base::RandomU128();
     outbox->SnapshotBegin(watch_number_, std::move(begin), now());
   } else if (std::holds_alternative<kube::EmitSnapshotItem>(action)) {
     EmitItem();
@@ -335,11 +336,24 @@ bool Watcher::Wanted(const json::ObjectView& object) const {
          (!scope_->only_spinnaker_managed || object.managed_by_spinnaker);
 }
 
-void Watcher::Emit(kube::EventType type) {
+void Watcher::Emit(kube::EventType type, bool wanted) {
   const json::ObjectView& object = *current_;
   const bool gone = type == kube::EventType::kDeleted || !Wanted(object);
   // What never was in scope has no row to delete; what left it may have one.
   if (gone && type == kube::EventType::kAdded) return;
+  RecentHashes* recent = host_->recent();
+  base::U128 content;
+  if (gone) {
+    if (recent != nullptr) recent->Forget(salt_, object.name_space, object.name);
+  } else {
+    content = json::HashSpliced(object.text, object.cuts, &hash_);
+    const bool same =
+        recent != nullptr && recent->Same(salt_, object.name_space, object.name, content);
+    if (same && !wanted) {
+      ++host_->counters()->unchanged;
+      return host_->OutboxChanged();
+    }
+  }
   v1::Change change;
   change.set_operation(gone ? v1::Change::DELETE : v1::Change::UPSERT);
   change.set_name_space(std::string(object.name_space));
@@ -348,7 +362,7 @@ void Watcher::Emit(kube::EventType type) {
   change.set_resource_version(std::string(object.resource_version));
   change.set_history(machine_.history());
   if (!gone) {
-    change.set_content_hash(base::ToBytes(json::HashSpliced(object.text, object.cuts, &hash_)));
+    change.set_content_hash(base::ToBytes(content));
     json::Splice(object.text, object.cuts, change.mutable_body());
   }
   ++host_->counters()->changes;
@@ -419,6 +433,10 @@ void Watcher::OnWant(const v1::Want& want) {
   CheckWants();
 }
 
+void Watcher::OnRefused(const std::string& name_space, const std::string& name) {
+  if (host_->recent() != nullptr) host_->recent()->Forget(salt_, name_space, name);
+}
+
 void Watcher::PumpRereads() {
   while (rereads_.size() < kRereadsAtOnce && !wanted_.empty()) {
     v1::ObjectName name = std::move(wanted_.front());
@@ -441,7 +459,7 @@ void Watcher::OnReread(const v1::ObjectName& name, int status, const std::string
     if (object.ok()) {
       seen_before_ = machine_.seen_version();
       current_ = &*object;
-      Emit(kube::EventType::kModified);
+      Emit(kube::EventType::kModified, /*wanted=*/true);
       current_ = nullptr;
     } else {
       ++host_->counters()->invalid;

@@ -8,6 +8,7 @@ namespace fairlead::metrics {
 inline constexpr char kAgentEvents[] = "fairlead_agent_events";      // count; watch events read
 inline constexpr char kAgentItems[] = "fairlead_agent_list_items";   // count; list items read
 inline constexpr char kAgentChanges[] = "fairlead_agent_changes";    // count; put into the outbox
+inline constexpr char kAgentUnchanged[] = "fairlead_agent_unchanged";  // count; nothing to send
 inline constexpr char kAgentInvalid[] = "fairlead_agent_invalid";    // count; could not be read
 inline constexpr char kAgentOversize[] = "fairlead_agent_oversize";  // count; beyond the limit
 inline constexpr char kAgentLists[] = "fairlead_agent_list_pages";   // count; pages of full lists

@@ -31,6 +31,7 @@ class WatcherTest : public ::testing::Test, public WatchHost {
   net::Headers RequestHeaders() override { return {}; }
   void OnUnauthorized() override {}
   wire::Outbox* outbox() override { return outbox_.get(); }
+  RecentHashes* recent() override { return &recent_; }
   base::Loop* loop() override { return &loop_; }
   WatchCounters* counters() override { return &counters_; }
   void OutboxChanged() override {}
@@ -91,6 +92,7 @@ class WatcherTest : public ::testing::Test, public WatchHost {
   kube::ScopeRules scope_{.level_cluster = true};
   WatchCounters counters_;
   std::vector<std::string> asked_;
+  RecentHashes recent_{size_t{64} << 10};
   std::unique_ptr<wire::Outbox> outbox_;
   std::unique_ptr<Watcher> watcher_;
 };
@@ -140,6 +142,49 @@ TEST_F(WatcherTest, AConnectionLostWhilePausedIsCheckedAllTheSame) {
   loop_.Run();
   EXPECT_EQ(watcher_->state(), kube::WatchState::kWatching);
   EXPECT_EQ(kube_.open_watches("pods"), 1U);
+}
+
+TEST_F(WatcherTest, AnEventThatChangesNothingOfTheContentIsNotSentTwice) {
+  kube_.Put("pods", "shop", "web", R"("spec":{"a":1})");
+  Settle();
+  (void)Sent();
+  kube_.Put("pods", "shop", "web", R"("spec":{"a":2})");
+  EXPECT_THAT(Sent(), ElementsAre("+web", "checkpoint"));
+  kube_.Put("pods", "shop", "web", R"("spec":{"a":2})");
+  EXPECT_THAT(Sent(), IsEmpty());
+  EXPECT_EQ(counters_.unchanged, 1U);
+  kube_.Put("pods", "shop", "web", R"("spec":{"a":1})");
+  kube_.Put("pods", "shop", "web", R"("spec":{"a":2})");
+  EXPECT_THAT(Sent(), ElementsAre("+web", "checkpoint")) << "there and back is not the same";
+}
+
+TEST_F(WatcherTest, WhatTheStoreRefusedOrTheEndpointWantsIsSentAgain) {
+  kube_.Put("pods", "shop", "web", R"("spec":{"a":1})");
+  Settle();
+  kube_.Put("pods", "shop", "web", R"("spec":{"a":2})");
+  (void)Sent();
+  watcher_->OnRefused("shop", "web");
+  kube_.Put("pods", "shop", "web", R"("spec":{"a":2})");
+  EXPECT_THAT(Sent(), ElementsAre("+web", "checkpoint"));
+  v1::Want want;
+  want.set_snapshot_id(asked_.back());
+  want.set_through_seq(outbox_->last_seq());
+  want.add_names()->set_name_space("shop");
+  want.mutable_names(0)->set_name("web");
+  watcher_->OnWant(want);
+  loop_.Run();
+  EXPECT_THAT(Sent(), ElementsAre("+web"));
+}
+
+TEST_F(WatcherTest, WhatWasDeletedAndMadeAgainIsSent) {
+  kube_.Put("pods", "shop", "web", R"("spec":{"a":1})");
+  Settle();
+  kube_.Put("pods", "shop", "web", R"("spec":{"a":2})");
+  (void)Sent();
+  kube_.Delete("pods", "shop", "web");
+  EXPECT_THAT(Sent(), ElementsAre("-web", "checkpoint"));
+  kube_.Put("pods", "shop", "web", R"("spec":{"a":2})");
+  EXPECT_THAT(Sent(), ElementsAre("+web", "checkpoint"));
 }
 
 }  // namespace
