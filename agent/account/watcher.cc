@@ -343,13 +343,11 @@ void Watcher::Emit(kube::EventType type, bool wanted) {
   if (gone && type == kube::EventType::kAdded) return;
   RecentHashes* recent = host_->recent();
   base::U128 content;
-  if (gone) {
-    if (recent != nullptr) recent->Forget(salt_, object.name_space, object.name);
-  } else {
-    content = json::HashSpliced(object.text, object.cuts, &hash_);
-    const bool same =
-        recent != nullptr && recent->Same(salt_, object.name_space, object.name, content);
-    if (same && !wanted) {
+  if (!gone) content = json::HashSpliced(object.text, object.cuts, &hash_);
+  if (recent != nullptr) {
+    if (gone || wanted) {  // what was read again may be older than what was sent
+      recent->Forget(salt_, object.name_space, object.name);
+    } else if (recent->Same(salt_, object.name_space, object.name, content)) {
       ++host_->counters()->unchanged;
       return host_->OutboxChanged();
     }
@@ -452,8 +450,10 @@ void Watcher::PumpRereads() {
   }
 }
 
-// What is gone needs nothing: its DELETED event comes by the watch.
+// What is gone needs nothing: its DELETED event comes by the watch. A 404 that is not about the
+// object (a server that has just started does not know every resource yet) says nothing.
 void Watcher::OnReread(const v1::ObjectName& name, int status, const std::string& body) {
+  const bool gone = status == 404 && kube::DecodeError(status, {}, body).object_absent();
   if (status == 200) {
     const auto object = reader_.ReadObject(body, cut_rules_);
     if (object.ok()) {
@@ -464,11 +464,11 @@ void Watcher::OnReread(const v1::ObjectName& name, int status, const std::string
     } else {
       ++host_->counters()->invalid;
     }
-  } else if (status != 404 && machine_.in_snapshot()) {
+  } else if (!gone && machine_.in_snapshot()) {
     if (status == 401) host_->OnUnauthorized();
     wanted_.push_back(name);
   }
-  const bool failed = status != 200 && status != 404;
+  const bool failed = status != 200 && !gone;
   host_->loop()->Post([this, alive = std::weak_ptr(alive_), failed] {
     if (!alive.lock()) return;
     std::erase_if(rereads_, [](const auto& one) { return one->done; });

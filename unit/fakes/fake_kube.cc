@@ -214,10 +214,12 @@ void FakeKube::Handle(const net::HttpRequest& request, std::shared_ptr<FakeReply
 }
 
 // A negative status: the headers are sent already.
-void FakeKube::AnswerStatus(int status, std::string_view reason, FakeReply* reply) {
+void FakeKube::AnswerStatus(int status, std::string_view reason, FakeReply* reply,
+                            std::string_view name) {
   if (status > 0) reply->Headers(status, kJson);
   reply->Data(StrCat(R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure",)",
-                     R"("message":"fake: )", reason, R"(","reason":")", reason, R"(","code":)",
+                     R"("message":"fake: )", reason, R"(","reason":")", reason, R"(","details":{)",
+                     name.empty() ? "" : StrCat(R"("name":")", name, "\""), R"(},"code":)",
                      status > 0 ? status : -status, "}"));
   reply->End();
 }
@@ -269,7 +271,9 @@ void FakeKube::Answer(const net::HttpRequest& request, const std::shared_ptr<Fak
     return watch ? AnswerWatch(*found, query, reply) : AnswerList(*found, query, reply.get());
   }
   const auto object = found->collection->objects.find({found->name_space, found->name});
-  if (object == found->collection->objects.end()) return AnswerStatus(404, "NotFound", reply.get());
+  if (object == found->collection->objects.end()) {
+    return AnswerStatus(404, "NotFound", reply.get(), found->name);
+  }
   reply->Headers(200, kJson);
   reply->Data(Render(found->collection->resource, object->first, object->second, true));
   reply->End();

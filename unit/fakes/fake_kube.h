@@ -134,7 +134,9 @@ class FakeKube {
   void AnswerWatch(const Path& path, std::string_view query,
                    const std::shared_ptr<FakeReply>& reply);
   void AnswerDiscovery(std::string_view path, FakeReply* reply);
-  void AnswerStatus(int status, std::string_view reason, FakeReply* reply);
+  // `name`: of the object that is not there.
+  void AnswerStatus(int status, std::string_view reason, FakeReply* reply,
+                    std::string_view name = "");
 
   std::map<std::string, Collection, std::less<>> collections_;
   uint64_t version_ = 100;

@@ -176,6 +176,31 @@ TEST_F(WatcherTest, WhatTheStoreRefusedOrTheEndpointWantsIsSentAgain) {
   EXPECT_THAT(Sent(), ElementsAre("+web"));
 }
 
+// A server that has just started answers 404 to what it does not know yet.
+TEST_F(WatcherTest, AWantedObjectIsGivenUpOnlyWhenTheServerSaysThatItIsGone) {
+  kube_.Put("pods", "shop", "web");
+  watcher_->Start(std::nullopt);
+  loop_.Run();
+  watcher_->OnAdmitted(asked_.back());
+  loop_.Run();
+  (void)Sent();
+  kube_.Inject("GET /api/v1/namespaces/shop/pods/web",
+               {.status = 404, .body = "404 page not found"}, 2);
+  v1::Want want;
+  want.set_snapshot_id(asked_.back());
+  want.set_through_seq(outbox_->last_seq());
+  for (const char* name : {"web", "gone"}) {
+    v1::ObjectName* one = want.add_names();
+    one->set_name_space("shop");
+    one->set_name(name);
+  }
+  watcher_->OnWant(want);
+  loop_.Run();
+  EXPECT_THAT(Sent(), IsEmpty()) << "no end: an answer about web is missing";
+  loop_.Advance(seconds(2));
+  EXPECT_THAT(Sent(), ElementsAre("+web", "end", "checkpoint"));
+}
+
 TEST_F(WatcherTest, WhatWasDeletedAndMadeAgainIsSent) {
   kube_.Put("pods", "shop", "web", R"("spec":{"a":1})");
   Settle();
