@@ -101,6 +101,7 @@ class Watcher {
   bool bodies_ = true;  // the endpoint has no rows: bodies go with the pages
   bool paused_ = false;
   std::string snapshot_id_;
+  bool left_out_ = false;  // an item of the list under way could not be read
   bool admitted_ = false;  // snapshot_id_, and its end was not sent yet
   std::string detail_;
   std::string seen_before_;
