@@ -27,10 +27,16 @@ unit: configure ## build and run the unit tests (PRESET as above)
 cluster: deps ## build the Kubernetes programs the tests run, once, into the cache
 	@tools/cluster/build
 
+.PHONY: demo-programs
+demo-programs: deps
+	@tools/cluster/build kubectl helm
+
 preflight: ## what this machine lacks for real clusters (demo, e2e), if anything
 	@tools/cluster/cluster preflight --no-binaries
 
-demo: deps preflight build cluster ## two real clusters, Fairlead installed, and what a user would do (KEEP=1 leaves it up)
+# A cluster that is there already (DEMO_KUBECONFIG) wants two Kubernetes programs here and nothing of this machine.
+DEMO_NEEDS := $(if $(DEMO_KUBECONFIG),demo-programs,preflight cluster)
+demo: deps build $(DEMO_NEEDS) ## two real clusters, Fairlead installed, and what a user would do (KEEP=1 leaves it up)
 	@FAIRLEAD_BIN=$(CURDIR)/$(BUILD)/bin "$(FAIRLEAD_CACHE)/venv/bin/python" tools/demo/demo.py
 
 e2e: build cluster ## black-box tests against a real API server (SUITE=name for one file)

@@ -120,9 +120,9 @@ def test_secret_values_stay_home(setup, api, namespace):
         "metadata": {"name": "s", "annotations": {verdict.LAST_APPLIED: f'{{"data":{{"p":"{encoded}"}}}}'}},
         "stringData": {"p": canary}})
     wait_for("the row", lambda: row(setup, "secrets", namespace, "s"))
-    for rows in verdict.stored_rows(setup.database, "prod").values():
-        for _, body in rows.values():
-            assert canary not in str(body) and encoded not in str(body)
+    for rows in verdict.stored_rows(verdict.open_database(setup.database), "prod")[0].values():
+        for row_of_kind in rows.values():
+            assert canary not in str(row_of_kind.body) and encoded not in str(row_of_kind.body)
     places = [setup.endpoint.process.text(), setup.agents[0].process.text(), setup.endpoint.get("/metrics", raw=True),
               setup.endpoint.get("/v1/objects?account=prod&kind=secret&body=true", raw=True)]
     for place in places:

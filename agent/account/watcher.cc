@@ -200,6 +200,7 @@ void Watcher::ApplyOne(const kube::Action& action) {
     query.resource_version = check->anchor.resource_version;
     check_ = Open(What::kAnchor, kube::ListTarget(target_.type, check->anchor.name_space, query));
   } else if (const auto* list = std::get_if<kube::OpenList>(&action)) {
+    if (list->continue_token.empty()) left_out_ = false;
     list_ = Open(What::kList,
                  kube::ListTarget(target_.type, target_.name_space,
                                   {.limit = kPageSize, .continue_token = list->continue_token}));
@@ -237,7 +238,7 @@ void Watcher::ApplyOne(const kube::Action& action) {
   } else if (const auto* end = std::get_if<kube::EmitSnapshotEnd>(&action)) {
     bodies_ = false;
     admitted_ = false;
-    outbox->SnapshotEnd(watch_number_, end->resource_version, end->consistent, now());
+    outbox->SnapshotEnd(watch_number_, end->resource_version, {end->consistent, !left_out_}, now());
     host_->OutboxChanged();
   } else if (std::holds_alternative<kube::SnapshotAbandoned>(action)) {
     awaiting_wants_ = false;
@@ -272,7 +273,11 @@ void Watcher::OnBody(Request* request, std::string_view data) {
       FeedFrame(*frame);
       if (request->dropped) return;
     }
-    if (!request->frames.TakeError().ok()) ++host_->counters()->oversize;
+    if (const absl::Status dropped = request->frames.TakeError(); !dropped.ok()) {
+      ++host_->counters()->oversize;
+      log::Warn("watch event beyond the limit left out",
+                {{"resource", target_.type.resource}, {"error", dropped}});
+    }
     return;
   }
   request->items.Feed(data);
@@ -286,6 +291,7 @@ void Watcher::FeedItem(Request* request, std::string_view text) {
   const auto object = reader_.ReadObject(text, cut_rules_);
   if (!object.ok()) {
     ++host_->counters()->invalid;
+    left_out_ = true;
     log::Warn("list item left out",
               {{"resource", target_.type.resource}, {"error", object.status()}});
     return;
@@ -411,6 +417,11 @@ void Watcher::ListDone(Request* request) {
                                      : machine_.OnCheckFailed(error, now()));
   }
   host_->counters()->oversize += meta->oversize_items;
+  if (meta->oversize_items > 0) {
+    left_out_ = true;
+    log::Warn("list items beyond the limit left out",
+              {{"resource", target_.type.resource}, {"items", meta->oversize_items}});
+  }
   if (what == What::kList) {
     return Apply(machine_.OnListPage(meta->resource_version, meta->continue_token, now()));
   }

@@ -120,6 +120,7 @@ class Watcher {
   bool paused_ = false;
   base::U128 salt_ = base::RandomU128();  // in RecentHashes, since the last snapshot began
   std::string snapshot_id_;
+  bool left_out_ = false;  // an item of the list under way could not be read
   bool admitted_ = false;  // snapshot_id_, and its end was not sent yet
   std::string detail_;
   std::string seen_before_;

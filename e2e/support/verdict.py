@@ -1,65 +1,108 @@
 """The verdict: are the endpoint's rows exactly what the API server's own lists say?
 
-Opens the database itself, decodes every stored body, and compares key, uid and content with fresh
-quorum lists. Shares no code with the product: the cut rules stand here a second time on purpose.
+Opens the database itself, works out from the account's spec and the server's discovery which kinds and objects there
+should be, decodes every stored body, and compares key, uid and content with fresh quorum lists of every served kind in
+scope. Shares no code with the product: scope and cut rules stand here a second time on purpose.
 
 usage: python -m e2e.support.verdict DATABASE ACCOUNT KUBECONFIG
 """
+import hashlib
 import json
 import sqlite3
 import sys
 import time
+from typing import NamedTuple
 
 import zstandard
+
+from e2e.support.scope import Scope, served_kinds
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
-def cut(item, kind):
-    """What is left of an object after the cut rules, version 1."""
+class Row(NamedTuple):
+    uid: str
+    body: dict
+    held: bool
+    hash_matches: bool
+
+
+def cut(item, secret):
+    """What is left of an object after the cut rules, version 1; `secret` = a Secret whose values stay home."""
     item = {key: value for key, value in item.items() if key not in ("apiVersion", "kind")}
     metadata = {key: value for key, value in item["metadata"].items() if key not in ("resourceVersion", "managedFields")}
     if LAST_APPLIED in metadata.get("annotations", {}):
         metadata["annotations"] = {k: v for k, v in metadata["annotations"].items() if k != LAST_APPLIED}
     item["metadata"] = metadata
-    if kind == "Secret":
+    if secret:
         item = {key: value for key, value in item.items() if key not in ("data", "stringData")}
     return item
 
 
-def stored_rows(database, account):
-    """{(group, resource): {(namespace, name): (uid, body)}} and the kinds' versions."""
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
-        kinds = connection.execute(
-            "SELECT k.id, k.api_group, k.version, k.resource, k.kind FROM kinds k JOIN shards s ON s.id = k.shard "
-            "JOIN accounts a ON a.uid = s.account WHERE a.name = ?", (account,)).fetchall()
-        rows = {}
-        for kind_id, group, version, resource, kind in kinds:
-            own = {}
-            for namespace, name, uid, body in connection.execute(
-                    "SELECT namespace, name, uid, body FROM objects WHERE kind = ?", (kind_id,)):
-                own[namespace, name] = (uid, json.loads(zstandard.ZstdDecompressor().decompress(body)))
-            rows[group, version, resource, kind] = own
-        return rows
+def open_database(database):
+    return sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+
+
+def stored_scope(connection, account):
+    return Scope(json.loads(connection.execute("SELECT spec FROM accounts WHERE name = ?", (account,)).fetchone()[0]))
+
+
+def stored_rows(connection, account):
+    """{(group, resource): {(namespace, name): Row}}, and lines about rows that stand twice."""
+    kinds = connection.execute(
+        "SELECT k.id, k.api_group, k.resource FROM kinds k JOIN shards s ON s.id = k.shard "
+        "JOIN accounts a ON a.uid = s.account WHERE a.name = ?", (account,)).fetchall()
+    rows, twice = {}, []
+    for kind_id, group, resource in kinds:
+        own = rows.setdefault((group, resource), {})
+        for namespace, name, uid, held, content_hash, body in connection.execute(
+                "SELECT namespace, name, uid, held, content_hash, body FROM objects WHERE kind = ?", (kind_id,)):
+            if (namespace, name) in own:
+                twice.append(f"{resource} {namespace, name}: two rows")
+            raw = zstandard.ZstdDecompressor().decompress(body)
+            own[namespace, name] = Row(uid, json.loads(raw), held != 0, hashlib.sha256(raw).digest()[:16] == content_hash)
+    return rows, twice
+
+
+def compare_object(row, item, secret):
+    """What is wrong with the row of one object, as words; "" when nothing is."""
+    if row.uid != item["metadata"]["uid"]:
+        return f"uid {row.uid}, should be {item['metadata']['uid']}"
+    if row.body != cut(item, secret):
+        return "content differs"
+    if not row.hash_matches:
+        return "the content hash is not that of the body"
+    return "held for deletion, and the object is there" if row.held else ""
 
 
 def differences(database, account, api):
     """What differs, as text lines; empty when the rows are exactly the lists. Also how much was compared."""
-    found, compared = [], 0
-    for (group, version, resource, kind), rows in stored_rows(database, account).items():
-        path = f"/api/{version}/{resource}" if not group else f"/apis/{group}/{version}/{resource}"
-        listed = {(item["metadata"].get("namespace", ""), item["metadata"]["name"]): item for item in api.list_all(path)}
+    connection = open_database(database)
+    scope = stored_scope(connection, account)
+    rows_by_kind, found = stored_rows(connection, account)
+    connection.close()
+    compared = 0
+    for kind in filter(scope.has_kind, served_kinds(api)):
+        known = (kind.group, kind.resource) in rows_by_kind
+        rows = rows_by_kind.pop((kind.group, kind.resource), {})
+        listed = {(item["metadata"].get("namespace", ""), item["metadata"]["name"]): item
+                  for item in api.list_all(kind.path) if scope.has_object(item)}
+        if listed and not known:
+            found.append(f"{kind.resource}.{kind.group}: served, in scope, {len(listed)} objects, and the store does not know the kind")
+            continue
+        secret = (kind.group, kind.resource) == ("", "secrets") and not scope.keeps_secret_data
         for key in sorted(rows.keys() - listed.keys()):
-            found.append(f"{resource} {key}: a row without an object")
+            found.append(f"{kind.resource} {key}: a row without an object")
         for key in sorted(listed.keys() - rows.keys()):
-            found.append(f"{resource} {key}: an object without a row")
+            found.append(f"{kind.resource} {key}: an object without a row")
         for key in rows.keys() & listed.keys():
-            uid, body = rows[key]
             compared += 1
-            if uid != listed[key]["metadata"]["uid"]:
-                found.append(f"{resource} {key}: uid {uid}, should be {listed[key]['metadata']['uid']}")
-            elif body != cut(listed[key], kind):
-                found.append(f"{resource} {key}: content differs")
+            wrong = compare_object(rows[key], listed[key], secret)
+            if wrong:
+                found.append(f"{kind.resource} {key}: {wrong}")
+    for (group, resource), rows in rows_by_kind.items():
+        if rows:
+            found.append(f"{resource}.{group}: {len(rows)} rows of a kind that is not served or not in scope")
     return found, compared
 
 

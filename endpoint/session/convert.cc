@@ -64,9 +64,9 @@ class Converter {
       case v1::Entry::kSnapshotEnd: {
         const v1::SnapshotEnd& from = entry.snapshot_end();
         snapshots_->End(Number(from.snapshot_id()));
-        batch_->entries.emplace_back(store::SnapshotEnd{Number(from.snapshot_id()),
-                                                        from.resource_version(), from.count(),
-                                                        Number(from.sum()), from.age_ms()});
+        batch_->entries.emplace_back(
+            store::SnapshotEnd{Number(from.snapshot_id()), from.resource_version(), from.count(),
+                               Number(from.sum()), from.age_ms(), from.partial()});
         return;
       }
       case v1::Entry::ENTRY_NOT_SET:

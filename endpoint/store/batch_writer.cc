@@ -438,7 +438,7 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotEnd& end, Ba
   }
   if (kind == nullptr) return absl::InvalidArgumentError("a snapshot's end without its kind");
   SnapshotOutcome outcome{end.snapshot_id, kind->kind, snapshot->watch};
-  if (snapshot->complete_list) {
+  if (snapshot->complete_list && !end.partial) {
     FAIRLEAD_RETURN_IF_ERROR(Sweep(batch, kind, *snapshot, end.resource_version, &outcome));
   }
   result->deleted += outcome.deleted;

@@ -96,6 +96,7 @@ struct SnapshotEnd {
   uint64_t count = 0;
   U128 sum;
   int64_t age_ms = 0;
+  bool partial = false;  // not all items could be read: it deletes nothing
 };
 
 using Entry = std::variant<Change, Checkpoint, SnapshotBegin, SnapshotPage, SnapshotEnd>;

@@ -25,11 +25,10 @@ struct ConfigReader::Document {
   absl::Status first_error;
   std::vector<std::shared_ptr<Node>> nodes;
 
-  void Fail(std::string_view path, std::string_view problem) {
-    if (first_error.ok()) {
-      first_error = absl::InvalidArgumentError(StrCat(source, ": ", path, ": ", problem));
-    }
+  void Fail(std::string_view path, std::string_view problem, absl::Status* error) const {
+    if (error->ok()) *error = absl::InvalidArgumentError(StrCat(source, ": ", path, ": ", problem));
   }
+  void Fail(std::string_view path, std::string_view problem) { Fail(path, problem, &first_error); }
 };
 
 namespace {
@@ -56,7 +55,8 @@ absl::StatusOr<ConfigReader> ConfigReader::Parse(std::string_view yaml, std::str
   try {
     node->yaml = YAML::Load(std::string(yaml));
   } catch (const YAML::Exception& error) {
-    return absl::InvalidArgumentError(StrCat(source, ": line ", error.mark.line + 1, ": ", error.msg));
+    return absl::InvalidArgumentError(
+        StrCat(source, ": line ", error.mark.line + 1, ": ", error.msg));
   }
   if (!node->yaml.IsNull() && !node->yaml.IsMap()) {
     return absl::InvalidArgumentError(StrCat(source, ": must be a map of keys"));
@@ -173,22 +173,26 @@ std::vector<std::string> ConfigReader::Keys() {
   return out;
 }
 
+// A misspelt key comes before what it may have caused: a required one that is missing.
 absl::Status ConfigReader::Finish() {
+  absl::Status spelling;
   for (const auto& node : document_->nodes) {
     if (!node->yaml.IsMap()) continue;
     const std::set<std::string> asked(node->asked.begin(), node->asked.end());
     std::set<std::string> seen;
     for (const auto& item : node->yaml) {
       const std::string key = item.first.IsScalar() ? item.first.Scalar() : "(not a string)";
-      if (!seen.insert(key).second) document_->Fail(Join(node->path, key), "is there twice");
+      if (!seen.insert(key).second)
+        document_->Fail(Join(node->path, key), "is there twice", &spelling);
       if (asked.contains(key)) continue;
       const std::string nearest = Nearest(key, {asked.begin(), asked.end()});
       document_->Fail(Join(node->path, key),
                       nearest.empty() ? std::string("unknown key")
-                                      : StrCat("unknown key; did you mean \"", nearest, "\"?"));
+                                      : StrCat("unknown key; did you mean \"", nearest, "\"?"),
+                      &spelling);
     }
   }
-  return document_->first_error;
+  return spelling.ok() ? document_->first_error : spelling;
 }
 
 absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) {
@@ -196,7 +200,8 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) 
   const std::unique_ptr<std::FILE, decltype(close)> file(std::fopen(path.c_str(), "rb"), close);
   if (file == nullptr) {
     const int error = errno;
-    const auto code = error == ENOENT ? absl::StatusCode::kNotFound : absl::StatusCode::kUnavailable;
+    const auto code =
+        error == ENOENT ? absl::StatusCode::kNotFound : absl::StatusCode::kUnavailable;
     return absl::Status(code, StrCat("cannot open ", path, ": ", std::strerror(error)));
   }
   std::string text;

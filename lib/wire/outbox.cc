@@ -161,7 +161,7 @@ void Outbox::OnWant(const std::string& snapshot_id, uint64_t through_seq) {
   }
 }
 
-void Outbox::SnapshotEnd(int watch, const std::string& resource_version, bool consistent,
+void Outbox::SnapshotEnd(int watch, const std::string& resource_version, const ListQuality& list,
                          base::Time now) {
   WatchState& state = watches_[static_cast<size_t>(watch)];
   if (!state.snapshot) return;
@@ -169,7 +169,8 @@ void Outbox::SnapshotEnd(int watch, const std::string& resource_version, bool co
   v1::SnapshotEnd* end = entry.mutable_snapshot_end();
   end->set_snapshot_id(state.snapshot->id);
   end->set_resource_version(resource_version);
-  if (consistent) {
+  end->set_partial(!list.whole);
+  if (list.consistent) {
     end->set_count(state.snapshot->count);
     end->set_sum(base::ToBytes(state.snapshot->sum));
   }

@@ -69,8 +69,12 @@ class Outbox {
   // True when every page of the watch's snapshot was answered by a Want.
   [[nodiscard]] bool PagesAnswered(int watch) const;
   void OnWant(const std::string& snapshot_id, uint64_t through_seq);
-  // Adds count and sum, unless the list was not of one version.
-  void SnapshotEnd(int watch, const std::string& resource_version, bool consistent, base::Time now);
+  struct ListQuality {
+    bool consistent = true;  // all pages of one version; else count and sum are left out
+    bool whole = true;       // every item was read; else the end deletes nothing
+  };
+  void SnapshotEnd(int watch, const std::string& resource_version, const ListQuality& list,
+                   base::Time now);
   // No checkpoint of the watch follows until Seen() says again what is complete.
   void AbandonSnapshot(int watch);
 

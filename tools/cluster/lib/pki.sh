@@ -1,4 +1,5 @@
-# Certificates and kubeconfigs of a cluster, made once. Sourced by ../cluster.
+# Files of a cluster, made once: certificates, kubeconfigs, the audit policy. Sourced by ../cluster and ../loopback.
+# $name and $api say what the kubeconfigs are for.
 
 make_authority() {  # FILE
   [ ! -e "$1.crt" ] || return 0
@@ -37,6 +38,17 @@ contexts:
 current-context: $name
 YAML
   chmod 600 "$2"
+}
+
+# Who asked what, reads included: tests count requests with it.
+write_audit_policy() {  # FILE
+  cat > "$1" << 'YAML'
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: Metadata
+YAML
 }
 
 make_identities() {

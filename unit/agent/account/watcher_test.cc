@@ -66,7 +66,8 @@ class WatcherTest : public ::testing::Test, public WatchHost {
     if (entry.has_snapshot_page()) {
       return "page " + std::to_string(entry.snapshot_page().items_size());
     }
-    return entry.has_snapshot_end() ? "end" : "checkpoint";
+    if (entry.has_snapshot_end()) return entry.snapshot_end().partial() ? "partial end" : "end";
+    return "checkpoint";
   }
   // A first snapshot, admitted and ended.
   void Settle() {
@@ -127,6 +128,30 @@ TEST_F(WatcherTest, AnAbandonedSnapshotKeepsItsAdmissionAndNoPositionGoesMeanwhi
   EXPECT_THAT(Sent(), ::testing::Contains("begin"));
   EndSnapshot();
   EXPECT_THAT(Sent(), ElementsAre("end", "checkpoint"));
+}
+
+TEST_F(WatcherTest, AListItemThatCannotBeReadIsCountedAndItsListEndsPartial) {
+  kube_.Put("pods", "shop", "web");
+  kube_.Put("pods", "shop", "zap", "\"spec\":{\"a\":\"\xff\"}");
+  watcher_->Start(std::nullopt);
+  loop_.Run();
+  watcher_->OnAdmitted(asked_.back());
+  loop_.Run();
+  EXPECT_THAT(Sent(), ElementsAre("begin", "page 1"));
+  EndSnapshot();
+  EXPECT_THAT(Sent(), ElementsAre("partial end", "checkpoint"));
+  EXPECT_EQ(counters_.invalid, 1U);
+}
+
+TEST_F(WatcherTest, AnEventThatIsNotUtf8IsCountedAndLeftOutAndTheNextIsSent) {
+  Settle();
+  (void)Sent();
+  kube_.Put("pods", "shop", "poison", "\"spec\":{\"a\":\"\xff\"}");
+  kube_.Put("pods", "shop", "web");
+  EXPECT_THAT(Sent(), ElementsAre("+web", "checkpoint"));
+  EXPECT_EQ(counters_.invalid, 1U);
+  kube_.Put("pods", "shop", "poison", "\"spec\":{\"a\":\"fine\"}");
+  EXPECT_THAT(Sent(), ::testing::Contains("+poison"));
 }
 
 TEST_F(WatcherTest, AConnectionLostWhilePausedIsCheckedAllTheSame) {

@@ -270,6 +270,15 @@ TEST_F(WriterTest, AListThatIsNotCompleteDeletesNothing) {
   EXPECT_THAT(Rows(a_), SizeIs(1));
 }
 
+TEST_F(WriterTest, AListOfWhichAnItemCouldNotBeReadDeletesNothing) {
+  Write(Make(a_, 1, {Upsert("p", "5", "{}")}));
+  Write(Make(a_, 2, {Begin()}));
+  Write(Make(a_, 3, {SnapshotEnd{kSnapshot, "10", 0, {}, 0, /*partial=*/true}}));
+  EXPECT_THAT(Rows(a_), SizeIs(1));
+  EXPECT_EQ(reader_->Positions(a_, false)->front().resource_version, "10")
+      << "it goes on from there";
+}
+
 TEST_F(WriterTest, MoreThanTheProtectionAllowsIsHeldUntilALiveWrite) {
   std::vector<Entry> all;
   for (int i = 0; i < 20; ++i) all.emplace_back(Upsert("p" + std::to_string(i), "5", "{}"));

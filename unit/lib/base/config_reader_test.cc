@@ -32,8 +32,16 @@ TEST(ConfigReader, AnUnknownKeyIsNamedWithItsPathAndTheNearestValidOne) {
   ConfigReader root = Of("limits: {pendingByte: 7}\n");
   ConfigReader limits = root.Map("limits");
   limits.Int("pendingBytes", 1, 1, 100);
+  EXPECT_THAT(
+      root.Finish().message(),
+      HasSubstr("agent.yaml: limits.pendingByte: unknown key; did you mean \"pendingBytes\"?"));
+}
+
+TEST(ConfigReader, AMisspeltKeyIsNamedBeforeTheRequiredOneThatItLeavesMissing) {
+  ConfigReader root = Of("datadir: /x\n");
+  root.RequiredString("dataDir");
   EXPECT_THAT(root.Finish().message(),
-              HasSubstr("agent.yaml: limits.pendingByte: unknown key; did you mean \"pendingBytes\"?"));
+              HasSubstr("datadir: unknown key; did you mean \"dataDir\"?"));
 }
 
 TEST(ConfigReader, AMapThatNobodyReadsIsAnUnknownKeyToo) {
@@ -58,12 +66,14 @@ TEST(ConfigReader, AKeyWrittenTwiceIsAnError) {
 }
 
 TEST(ConfigReader, BrokenYamlNamesTheLine) {
-  EXPECT_THAT(ConfigReader::Parse("a: 1\nb: [\n", "x.yaml").status().message(), HasSubstr("x.yaml: line"));
+  EXPECT_THAT(ConfigReader::Parse("a: 1\nb: [\n", "x.yaml").status().message(),
+              HasSubstr("x.yaml: line"));
   EXPECT_FALSE(ConfigReader::Parse("- a\n", "x.yaml").ok());
 }
 
 TEST(ReadFile, NamesTheFileAndTheReason) {
-  EXPECT_THAT(ReadFile("/does/not/exist").status().message(), HasSubstr("cannot open /does/not/exist"));
+  EXPECT_THAT(ReadFile("/does/not/exist").status().message(),
+              HasSubstr("cannot open /does/not/exist"));
 }
 
 }  // namespace

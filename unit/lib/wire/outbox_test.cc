@@ -185,7 +185,7 @@ TEST_F(OutboxTest, LiveChangesGoBeforePagesAndNoCheckpointFallsBetween) {
   outbox_->OnWant(std::string(16, 's'), 42);
   EXPECT_TRUE(outbox_->PagesAnswered(pods_));
   Ack(42);
-  outbox_->SnapshotEnd(pods_, "10", true, t0);
+  outbox_->SnapshotEnd(pods_, "10", {}, t0);
   EXPECT_THAT(Next(t0 + milliseconds(4)), ElementsAre("end 1", "checkpoint 10"));
 }
 
@@ -227,7 +227,7 @@ TEST_F(OutboxTest, ADroppedPageCountsOnce) {
   outbox_->DropPage(pods_);
   outbox_->SnapshotItem(pods_, Item("a"), t0);
   outbox_->SnapshotPage(pods_, t0);
-  outbox_->SnapshotEnd(pods_, "10", true, t0);
+  outbox_->SnapshotEnd(pods_, "10", {}, t0);
   EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("begin", "page 1", "end 1"));
 }
 
