@@ -141,8 +141,9 @@ void Account::OnGrant(const v1::Grant& grant) {
   positions_complete_ = false;
   wire::Outbox::Shard shard{grant.account_uid(), grant.shard(), grant.store_epoch(), grant.term(),
                             grant.last_seq()};
-  outbox_ = std::make_unique<wire::Outbox>(
-      shard, wire::OutboxOptions{.pending_bytes = options_.pending_bytes});
+  wire::OutboxOptions outbox = options_.outbox;
+  outbox.pending_bytes = options_.pending_bytes;
+  outbox_ = std::make_unique<wire::Outbox>(shard, outbox);
   log::Info("granted", {{"account", name()}, {"term", grant.term()}, {"seq", grant.last_seq()}});
   // Positions come on another stream and may be faster than their grant.
   const auto early = early_.extract({grant.term(), grant.account_uid()});

@@ -30,6 +30,7 @@ struct AccountOptions {
   std::string name;
   kube::ClusterAccess access;
   size_t pending_bytes = size_t{16} << 20;
+  wire::OutboxOptions outbox;                    // but pending_bytes
   base::Duration rediscover = base::minutes(1);  // CRDs come and go
   uint64_t seed = 1;
   RecentHashes* recent = nullptr;  // of the account's worker; null: every event is sent
