@@ -74,7 +74,7 @@ TEST_F(AccountControllerTest, TheFinalizerIsStoredBeforeTheNameIsClaimed) {
       const Json::Value live = servers_.hub.Get("clusteraccounts", kSpace, "spoke");
       stored_first = stored_first && live["metadata"]["finalizers"][0] == kFinalizer;
     }
-    return absl::OkStatus();
+    return FakeEndpoint::Fate::kServe;
   };
   world().Account("spoke");
   EXPECT_THAT(world().Writes(),
@@ -254,7 +254,7 @@ TEST_F(AccountControllerTest, WithoutLeadershipNothingIsWrittenAnywhere) {
 
 TEST_F(AccountControllerTest, ADeletedAccountWaitsForItsEndpointAndGivesUpInTheEnd) {
   Visit();
-  servers_.endpoint.script = [](const std::string&) { return absl::UnavailableError("away"); };
+  servers_.endpoint.script = [](const std::string&) { return FakeEndpoint::Fate::kLost; };
   world().On([&] { servers_.hub.Remove("clusteraccounts", kSpace, "spoke"); });
   Visit();
   EXPECT_EQ(Condition("Deleting"), "True/RemovalBlocked");

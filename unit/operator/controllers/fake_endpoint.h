@@ -28,8 +28,9 @@ class FakeEndpoint {
 
   std::unique_ptr<rest::Client> Connect() { return std::make_unique<Client>(this); }
 
-  // Asked before each request takes effect; an error is what the caller gets instead.
-  std::function<absl::Status(const std::string& request)> script;
+  enum class Fate { kServe, kLost, kAnswerLost };  // as fakes::FakeHub's
+  // Asked about each request ("PUT /v1/accounts/a"), on the caller's thread.
+  std::function<Fate(const std::string& request)> script;
 
   [[nodiscard]] std::vector<std::string> writes() const {
     const base::MutexLock lock(mutex_);
@@ -74,9 +75,15 @@ class FakeEndpoint {
   absl::StatusOr<rest::Answer> Handle(const std::string& method, const std::string& path,
                                       const std::string& body) {
     const std::string request = base::StrCat(method, " ", path.substr(0, path.find('?')));
-    if (script) {
-      if (const absl::Status refused = script(request); !refused.ok()) return refused;
-    }
+    const Fate fate = script ? script(request) : Fate::kServe;
+    if (fate == Fate::kLost) return absl::UnavailableError("fake: not reached");
+    const auto answer = Serve(request, method, path, body);
+    if (fate == Fate::kAnswerLost) return absl::UnavailableError("fake: the answer was lost");
+    return answer;
+  }
+
+  absl::StatusOr<rest::Answer> Serve(const std::string& request, const std::string& method,
+                                     const std::string& path, const std::string& body) {
     const base::MutexLock lock(mutex_);
     if (method != "GET") writes_.push_back(request);
     if (path == "/v1/enrolment-tokens") {

@@ -118,7 +118,9 @@ class World {
   // What the servers sent is with the informers afterwards: each turn of the loop runs what the
   // turns before posted, and no chain of posts is as long as this.
   void Settle() {
-    for (int i = 0; i < 100; ++i) On([] {});
+    std::promise<void> done;
+    loop_.Post([&] { Turn(100, &done); });
+    done.get_future().wait();
   }
 
   ReconcileResult Account(const std::string& name) {
@@ -217,6 +219,11 @@ class World {
   absl::Status prepared;
 
  private:
+  void Turn(int left, std::promise<void>* done) {
+    if (left == 0) return done->set_value();
+    loop_.Post([this, left, done] { Turn(left - 1, done); });
+  }
+
   void Watch(const kube::ResourceType& type,
              std::map<std::string, std::unique_ptr<Informer>>* informers) {
     On([&] {
