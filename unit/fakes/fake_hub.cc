@@ -391,6 +391,10 @@ void FakeHub::Compact() {
   watches_.clear();
 }
 
+void FakeHub::SendRaw(std::string_view text) {
+  for (const Watch& watch : watches_) watch.reply->Data(text);
+}
+
 void FakeHub::Put(const Json::Value& object, const std::string& resource) {
   const Json::Value& meta = object["metadata"];
   const Key key{resource, meta["namespace"].asString(), meta["name"].asString()};

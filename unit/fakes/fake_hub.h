@@ -50,6 +50,8 @@ class FakeHub {
   void Unserve(const std::string& resource) { unserved_ = resource; }
   // Ends every watch; a watch from before now is then expired.
   void Compact();
+  // To every open watch, as it is.
+  void SendRaw(std::string_view text);
 
   // What users and other controllers do, without a request: creates or replaces (status and
   // generation are kept), changes in place, deletes. `resource` is plural; the group is not needed.
