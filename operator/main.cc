@@ -229,11 +229,10 @@ class Operator {
   }
 
   bool Prepare() {
-    const auto space = GetObject(context_.hub.get(),
-                                 {{"", "v1", "namespaces", "Namespace", false}, "", "kube-system"});
-    absl::Status status = space.status();
-    if (space.ok()) {
-      context_.hub_id = (*space)["metadata"]["uid"].asString();
+    const auto uid = ClusterUid(context_.hub.get());
+    absl::Status status = uid.status();
+    if (uid.ok()) {
+      context_.hub_id = *uid;
       status = context_.certificates->Ensure();
     }
     if (!status.ok()) log::Error("not ready to work", {{"error", status}});
@@ -243,11 +242,15 @@ class Operator {
   void StartControllers() {
     std::map<std::string, EndpointClient*> endpoints;
     for (const EndpointConfig& one : config_.endpoints) {
-      auto client = std::make_unique<EndpointClient>([this, api = one.api] { return Client(api); });
+      auto client = std::make_unique<EndpointClient>([this, api = one.api] { return Client(api); },
+                                                     client_options_.may_write);
       endpoints[one.name] = client.get();
       context_.endpoints[one.name] = std::move(client);
     }
-    context_.clusters = std::make_unique<ClusterPool>(context_.hub, client_options_, &loop_);
+    context_.clusters =
+        std::make_unique<ClusterPool>(context_.hub, [this](const kube::ClusterAccess& access) {
+          return ClusterClient::Make(access, client_options_, &loop_);
+        });
     context_.fleet =
         std::make_unique<FleetView>(endpoints, [this](const std::string& name) { OnFleet(name); });
     context_.fleet->Start();

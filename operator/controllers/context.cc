@@ -82,9 +82,13 @@ absl::StatusOr<std::shared_ptr<ClusterClient>> ClusterPool::For(
       GetObject(hub_.get(), {SecretType(), account.meta.name_space, from.secret_name}));
   const std::string version = base::StrCat(secret["metadata"]["uid"].asString(), "/",
                                            secret["metadata"]["resourceVersion"].asString());
-  const base::MutexLock lock(mutex_);
-  Entry& entry = entries_[account.meta.uid];
-  if (entry.client && entry.secret_version == version) return entry.client;
+  {
+    const base::MutexLock lock(mutex_);
+    const auto known = entries_.find(account.meta.uid);
+    if (known != entries_.end() && known->second.secret_version == version) {
+      return known->second.client;
+    }
+  }
   const Json::Value& data = secret["data"][from.secret_key];
   std::string text;
   if (!data.isString() || !absl::Base64Unescape(data.asString(), &text)) {
@@ -96,10 +100,17 @@ absl::StatusOr<std::shared_ptr<ClusterClient>> ClusterPool::For(
       kube::ParseKubeconfig(text,
                             base::StrCat("Secret ", from.secret_name, ", key ", from.secret_key),
                             kube::KubeconfigTrust::kHostile));
+  // Without the lock: a slow name server holds up this account only.
   FAIRLEAD_RETURN_IF_ERROR(PinAddress(&access));
-  FAIRLEAD_ASSIGN_OR_RETURN(entry.client, ClusterClient::Make(access, options_, loop_));
-  entry.secret_version = version;
-  return entry.client;
+  FAIRLEAD_ASSIGN_OR_RETURN(std::shared_ptr<ClusterClient> client, dial_(access));
+  const base::MutexLock lock(mutex_);
+  entries_[account.meta.uid] = {version, client};
+  return client;
+}
+
+void ClusterPool::Forget(const std::string& account_uid) {
+  const base::MutexLock lock(mutex_);
+  entries_.erase(account_uid);
 }
 
 Informer::Object Context::Account(const Key& key) const {

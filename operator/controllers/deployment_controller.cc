@@ -1,7 +1,7 @@
 #include "operator/controllers/deployment_controller.h"
 
 #include <algorithm>
-#include <set>
+#include <map>
 #include <utility>
 
 #include "lib/base/hash.h"
@@ -18,7 +18,8 @@ namespace {
 
 using base::StrCat;
 
-constexpr size_t kMostFailing = 20;
+constexpr size_t kMostFailing = 10;   // as many as the schema takes,
+constexpr size_t kMostMessage = 512;  // and as long
 constexpr base::Duration kSoon = base::seconds(2);
 
 std::string Text(const absl::Status& status) { return std::string(base::View(status.message())); }
@@ -43,17 +44,28 @@ Json::Value AgentJson(const api::AccountAgent& agent) {
 }  // namespace
 
 struct DeploymentController::Visit {
-  Visit(const Json::Value& from, absl::Status parsed, const api::AgentDeployment& deployment)
+  Visit(const Json::Value& from, absl::Status parsed, const api::AgentDeployment& deployment,
+        int64_t now_ms)
       : live(from),
         refused(std::move(parsed)),
         deployment(deployment),
-        now_ms(base::Clock::Real().WallMs()),
+        now_ms(now_ms),
         conditions(deployment.conditions, deployment.meta.generation, Rfc3339(now_ms)) {}
   struct Failing {
     std::string account;
     std::string reason;
     std::string message;
   };
+  // By name, each account once: its first problem.
+  [[nodiscard]] std::vector<Failing> FirstFailing() const {
+    std::map<std::string, Failing> by_name;
+    for (const Failing& one : failing) by_name.emplace(one.account, one);
+    std::vector<Failing> out;
+    for (const auto& [name, one] : by_name) {
+      if (out.size() < kMostFailing) out.push_back(one);
+    }
+    return out;
+  }
   const Json::Value& live;
   absl::Status refused;
   api::AgentDeployment deployment;
@@ -74,7 +86,7 @@ ReconcileResult DeploymentController::Reconcile(const Key& key) {
   if (!object) return {};
   api::AgentDeployment deployment;
   const absl::Status parsed = ParseAgentDeployment(*object, &deployment);
-  Visit visit(*object, parsed, deployment);
+  Visit visit(*object, parsed, deployment, context_->clock->WallMs());
   if (deployment.meta.deleting) return Delete(&visit);
   if (!deployment.meta.HasFinalizer(kFinalizer)) {
     const absl::Status added = AddFinalizer(context_->hub.get(), DeploymentType(), *object);
@@ -305,11 +317,11 @@ ReconcileResult DeploymentController::Finish(Visit* visit) {
     status["currentRevision"] =
         visit->complete ? visit->update_revision : visit->deployment.current_revision;
   }
-  for (size_t i = 0; i < std::min(visit->failing.size(), kMostFailing); ++i) {
+  for (const Visit::Failing& failing : visit->FirstFailing()) {
     Json::Value one;
-    one["account"] = visit->failing[i].account;
-    one["reason"] = visit->failing[i].reason;
-    one["message"] = visit->failing[i].message.substr(0, 512);
+    one["account"] = failing.account;
+    one["reason"] = failing.reason;
+    one["message"] = Clipped(failing.message, kMostMessage);
     status["failing"].append(one);
   }
   Json::Value live = visit->live;

@@ -59,6 +59,27 @@ absl::StatusOr<Json::Value> GetObject(ClusterClient* cluster, const kube::Object
   return json::ParseJson(answer.body);
 }
 
+absl::StatusOr<std::string> ClusterUid(ClusterClient* cluster) {
+  FAIRLEAD_ASSIGN_OR_RETURN(
+      const Json::Value space,
+      GetObject(cluster, {{"", "v1", "namespaces", "Namespace", false}, "", "kube-system"}));
+  const std::string uid = space["metadata"]["uid"].asString();
+  if (uid.empty()) return absl::UnavailableError("namespace kube-system has no uid");
+  return uid;
+}
+
+absl::Status CheckPin(const std::string& cluster_uid, const api::ClusterAccount& account) {
+  if (account.cluster_uid.empty() || cluster_uid == account.cluster_uid) return absl::OkStatus();
+  return absl::FailedPreconditionError(StrCat("the connection leads to cluster ", cluster_uid,
+                                              ", but the account is pinned to ",
+                                              account.cluster_uid, "; nothing is written there"));
+}
+
+absl::Status CheckPin(ClusterClient* cluster, const api::ClusterAccount& account) {
+  FAIRLEAD_ASSIGN_OR_RETURN(const std::string uid, ClusterUid(cluster));
+  return CheckPin(uid, account);
+}
+
 absl::StatusOr<Applied> EnsureObject(ClusterClient* cluster, const RenderedObject& wanted) {
   const kube::ObjectName name{TypeOf(wanted), wanted.name_space, wanted.name};
   const auto live = GetObject(cluster, name);

@@ -20,6 +20,13 @@ kube::ResourceType SecretType();
 // NotFound when there is none; otherwise what Describe(error) says.
 absl::StatusOr<Json::Value> GetObject(ClusterClient* cluster, const kube::ObjectName& name);
 
+// The uid of its namespace kube-system, which tells clusters apart whatever their address.
+absl::StatusOr<std::string> ClusterUid(ClusterClient* cluster);
+// FailedPrecondition: another cluster answers than the one the account is pinned to. One that is
+// not pinned yet passes.
+absl::Status CheckPin(const std::string& cluster_uid, const api::ClusterAccount& account);
+absl::Status CheckPin(ClusterClient* cluster, const api::ClusterAccount& account);
+
 enum class Applied { kUnchanged, kCreated, kCorrected };
 // Makes the cluster's object as `wanted` says, by server-side apply, and only if it is not already.
 // AlreadyExists: an object of that name belongs to somebody else and was not touched.
