@@ -87,26 +87,31 @@ class Pipe {
  public:
   explicit Pipe(Uplink* uplink) : uplink_(uplink) {}
 
+  // Behind `data` stand SIMDJSON_PADDING bytes that may be read.
   void Feed(std::string_view data) {
     for (;;) {
       const size_t newline = data.find('\n');
       if (newline == std::string_view::npos) break;
-      line_.append(data.substr(0, newline));
+      if (line_.empty()) {
+        Line(data.substr(0, newline));
+      } else {
+        line_.append(data.substr(0, newline));
+        line_.reserve(line_.size() + simdjson::SIMDJSON_PADDING);
+        Line(line_);
+        line_.clear();
+      }
       data.remove_prefix(newline + 1);
-      Line();
-      line_.clear();
     }
     line_.append(data);
   }
 
  private:
-  void Line() {
-    line_.reserve(line_.size() + simdjson::SIMDJSON_PADDING);
+  void Line(std::string_view line) {
     simdjson::ondemand::document document;
     FloorEvent event;
     std::string_view type;
     simdjson::ondemand::object metadata;
-    if (parser_.iterate(simdjson::padded_string_view(line_.data(), line_.size(), line_.capacity()))
+    if (parser_.iterate(line.data(), line.size(), line.size() + simdjson::SIMDJSON_PADDING)
                 .get(document) != simdjson::SUCCESS ||
         document["type"].get(type) != simdjson::SUCCESS) {
       Die("a line that cannot be read");
@@ -119,7 +124,7 @@ class Pipe {
         metadata["resourceVersion"].get(event.resource_version) != simdjson::SUCCESS) {
       Die("an object without metadata");
     }
-    event.frame = line_;
+    event.frame = line;
     uplink_->Add(event);
   }
 
@@ -139,6 +144,8 @@ SSL* Connect(int port, const std::string& dir) {
   }
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
   SSL_CTX_set_alpn_protos(context, kHttp2, sizeof kHttp2 - 1);
+  SSL_CTX_set_read_ahead(context, 1);  // several records a system call
+  SSL_CTX_set_default_read_buffer_len(context, kInput);
   const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
@@ -203,10 +210,10 @@ int Main(int argc, char** argv) {
   Pipe pipe(&uplink);
   SSL* tls = Connect(std::atoi(argv[1]), dir);
   nghttp2_session* session = Watch(&pipe);
-  std::string input(kInput, '\0');
+  std::string input(kInput + simdjson::SIMDJSON_PADDING, '\0');
   for (;;) {
     Write(session, tls);
-    const int count = SSL_read(tls, input.data(), static_cast<int>(input.size()));
+    const int count = SSL_read(tls, input.data(), static_cast<int>(kInput));
     if (count <= 0) {
       if (SSL_get_error(tls, count) != SSL_ERROR_WANT_READ) Die("the API server went away");
       uplink.Flush();  // nothing for a while

@@ -1,6 +1,7 @@
 #include "bench/ledger.h"
 
 #include <charconv>
+#include <cstring>
 
 #include "bench/corpus.h"
 #include "lib/base/strings.h"
@@ -53,7 +54,8 @@ void Ledger::Object(std::string_view name, std::string_view uid, std::string_vie
   if (!its_own) {
     return Fault(base::StrCat(name, ": resourceVersion of another object: ", version));
   }
-  if (text.find(Corpus::ChangeOf(index, number)) == std::string_view::npos) {
+  const std::string change_of = Corpus::ChangeOf(index, number);
+  if (memmem(text.data(), text.size(), change_of.data(), change_of.size()) == nullptr) {
     return Fault(base::StrCat(name, ": the body is not that of version ", version));
   }
   if (change && version <= newest_[index]) {

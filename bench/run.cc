@@ -61,6 +61,7 @@ absl::StatusOr<RunResult> RunOnce(const RunOptions& options, const Workload& wor
   FAIRLEAD_ASSIGN_OR_RETURN(const auto server, ReplayServer::Start(options.dir, &api));
   net::LoopThread loop("sink");
   Sink sink(workload);
+  std::unique_ptr<base::Timer> stall;  // the loop's, so it goes when that has stopped
   endpoint::GrpcServerOptions listen;
   listen.address = "127.0.0.1:0";
   listen.certificate_file = options.dir + "/server.crt";
@@ -90,8 +91,15 @@ absl::StatusOr<RunResult> RunOnce(const RunOptions& options, const Workload& wor
   result.sync_micros = subject->CpuMicros();
   result.sync_peak_kib = subject->PeakKib();
 
+  if (options.stall_ms > 0) {
+    loop.Post([&] {
+      sink.HoldAcks(true);
+      stall = loop.After(base::milliseconds(options.stall_ms), [&sink] { sink.HoldAcks(false); });
+      server->Release();
+    });
+  }
   const auto begin = std::chrono::steady_clock::now();
-  server->Release();
+  if (options.stall_ms == 0) server->Release();
   const absl::Status complete =
       Await(&sink, &Sink::WaitComplete, *subject, options.deadline_ms, "the events");
   const double micros = subject->CpuMicros() - result.sync_micros;

@@ -13,6 +13,7 @@ enum class Who { kAgent, kFloor };
 struct RunOptions {
   std::string bin;                // folder of fairlead-agent and bench-floor
   std::string dir;                // of WriteCertificates(); also takes configuration and logs
+  int64_t stall_ms = 0;           // the sink acks nothing for so long, from the release on
   int64_t deadline_ms = 120'000;  // of the sync, and again of the events
 };
 

@@ -122,6 +122,12 @@ void Sink::OnBatch(Changes* changes, const v1::Batch& batch) {
     return Publish();
   }
   // First, so that checking costs the subject no waiting.
+  Ack(changes, batch);
+  EnterPayload(changes, batch);
+  Publish();
+}
+
+void Sink::Ack(Changes* changes, const v1::Batch& batch) {
   v1::ChangesDown down;
   v1::Ack* ack = down.mutable_ack();
   ack->set_account_uid(batch.account_uid());
@@ -130,9 +136,15 @@ void Sink::OnBatch(Changes* changes, const v1::Batch& batch) {
   ack->set_seq(batch.seq());
   ack->set_credit_bytes(kCreditBytes);
   ack->set_flush_delay_ms(kFlushDelayMs);
-  changes->sender->Send(std::move(down));
-  EnterPayload(changes, batch);
-  Publish();
+  held_ = [changes, down] {
+    if (changes->sender) changes->sender->Send(down);
+  };
+  if (!holding_) std::exchange(held_, nullptr)();
+}
+
+void Sink::HoldAcks(bool hold) {
+  holding_ = hold;
+  if (!hold && held_) std::exchange(held_, nullptr)();
 }
 
 void Sink::EnterFloor(const std::string& payload) {

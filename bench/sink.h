@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,7 +21,7 @@ namespace fairlead::bench {
 // batch at once with the credit the endpoint gives by default, and enters what came into a ledger.
 // It takes the floor pipe's batches as well, which it does not ack.
 //
-// The AgentService part is on the loop; Now() and the waits are any thread's.
+// The AgentService part and HoldAcks() are on the loop; Now() and the waits are any thread's.
 class Sink : public wire::AgentService {
  public:
   struct Stats {
@@ -45,6 +46,8 @@ class Sink : public wire::AgentService {
   void OnEnroll(const wire::Peer& peer, const agent::v1::EnrollRequest& request,
                 std::function<void(absl::StatusOr<agent::v1::EnrollResponse>)> done) override;
 
+  // While held no batch is acked, as by an endpoint whose database hangs.
+  void HoldAcks(bool hold);
   [[nodiscard]] Stats Now() const;
   // False when `milliseconds` went by first. Also returns, true, at the first fault.
   bool WaitSynced(int64_t milliseconds);
@@ -56,6 +59,7 @@ class Sink : public wire::AgentService {
   void OnControlMessage(Control* control, const agent::v1::ControlUp& message);
   void OnChangesMessage(Changes* changes, const agent::v1::ChangesUp& message);
   void OnBatch(Changes* changes, const agent::v1::Batch& batch);
+  void Ack(Changes* changes, const agent::v1::Batch& batch);
   void EnterFloor(const std::string& payload);
   void EnterPayload(Changes* changes, const agent::v1::Batch& batch);
   void Publish();
@@ -66,6 +70,8 @@ class Sink : public wire::AgentService {
   std::vector<std::unique_ptr<Changes>> changes_;
   uint64_t term_ = 0;
   bool snapshot_ended_ = false;
+  bool holding_ = false;
+  std::function<void()> held_;  // the last ack: it speaks for those before it
   Stats counted_;
 
   mutable base::Mutex mutex_;
