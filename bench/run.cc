@@ -81,6 +81,7 @@ absl::StatusOr<RunResult> RunOnce(const RunOptions& options, const Workload& wor
     FAIRLEAD_RETURN_IF_ERROR(WriteAgentFiles(options.dir, server->port(), grpc->port()));
     command = {options.bin + "/fairlead-agent", "--config", options.dir + "/agent.yaml"};
   }
+  command.insert(command.begin(), options.wrap.begin(), options.wrap.end());
   FAIRLEAD_ASSIGN_OR_RETURN(
       const auto subject,
       Subject::Start(command, options.dir + (who == Who::kAgent ? "/agent.log" : "/floor.log")));

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "bench/workload.h"
@@ -13,6 +14,7 @@ enum class Who { kAgent, kFloor };
 struct RunOptions {
   std::string bin;                // folder of fairlead-agent and bench-floor
   std::string dir;                // of WriteCertificates(); also takes configuration and logs
+  std::vector<std::string> wrap;  // before the subject's command: a profiler
   int64_t stall_ms = 0;           // the sink acks nothing for so long, from the release on
   int64_t deadline_ms = 120'000;  // of the sync, and again of the events
 };

@@ -5,7 +5,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <ctime>
@@ -26,7 +25,7 @@ absl::StatusOr<std::unique_ptr<Subject>> Subject::Start(const std::vector<std::s
                                    0644);
   posix_spawn_file_actions_adddup2(&files, STDOUT_FILENO, STDERR_FILENO);
   pid_t pid = 0;
-  const int failed = posix_spawn(&pid, arguments[0], &files, nullptr, arguments.data(), environ);
+  const int failed = posix_spawnp(&pid, arguments[0], &files, nullptr, arguments.data(), environ);
   posix_spawn_file_actions_destroy(&files);
   if (failed != 0) {
     return absl::UnavailableError(
@@ -36,9 +35,13 @@ absl::StatusOr<std::unique_ptr<Subject>> Subject::Start(const std::vector<std::s
 }
 
 Subject::~Subject() {
-  kill(pid_, SIGKILL);
-  while (waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {
+  kill(pid_, SIGTERM);  // a profiler writes its report now
+  for (int tries = 0; tries < 1000; ++tries) {
+    if (waitpid(pid_, nullptr, WNOHANG) != 0) return;
+    usleep(10'000);
   }
+  kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
 }
 
 double Subject::CpuMicros() const {

@@ -14,10 +14,10 @@ namespace fairlead::bench {
 // A child process under measurement.
 class Subject {
  public:
-  // Output of the process goes into the file `log`.
+  // The program is looked for in PATH. Output of the process goes into the file `log`.
   static absl::StatusOr<std::unique_ptr<Subject>> Start(const std::vector<std::string>& command,
                                                         const std::string& log);
-  ~Subject();  // kills it and waits for its end
+  ~Subject();  // ends it (SIGTERM, after a while SIGKILL) and waits
   Subject(const Subject&) = delete;
   Subject& operator=(const Subject&) = delete;
 

@@ -1,7 +1,10 @@
 // Runs benchmarks of docs/benchmarks.md side by side with the floor pipe and ends with one line
 // each: name, ours, other, ratio.
 //
-// usage: bench-suite [--pairs N] [--events N] [B1|B3]...      none = all
+// usage: bench-suite [--pairs N] [--events N] [--wrap PROFILER] [B1|B3]...      none = all
+//
+// With --wrap "valgrind --tool=callgrind ..." the subjects run under it; the numbers mean nothing
+// then, its report does.
 #include <stdlib.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -14,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_split.h"
 #include "bench/pki.h"
 #include "bench/run.h"
 #include "lib/base/strings.h"
@@ -151,7 +155,7 @@ void Memory(Suite* suite) {
 }
 
 int Usage() {
-  std::fputs("usage: bench-suite [--pairs N] [--events N] [B1|B3]...\n", stderr);
+  std::fputs("usage: bench-suite [--pairs N] [--events N] [--wrap PROFILER] [B1|B3]...\n", stderr);
   return 2;
 }
 
@@ -168,6 +172,8 @@ int Main(int argc, char** argv) {
       suite.pairs = std::max(1, std::atoi(argv[++i]));
     } else if (argument == "--events" && i + 1 < argc) {
       suite.events = static_cast<uint64_t>(std::max(1, std::atoi(argv[++i])));
+    } else if (argument == "--wrap" && i + 1 < argc) {
+      suite.run.wrap = absl::StrSplit(argv[++i], ' ', absl::SkipEmpty());
     } else {
       return Usage();
     }
