@@ -95,7 +95,10 @@ Pairs RunPairs(Suite* suite, const char* name, const Workload& workload, int64_t
   suite->run.stall_ms = stall_ms;
   for (int i = 0; i < 2 * suite->pairs; ++i) {
     const bool ours = (i % 4 == 0) || (i % 4 == 3);
-    const auto result = RunOnce(suite->run, workload, ours ? Who::kAgent : Who::kFloor);
+    auto result = RunOnce(suite->run, workload, ours ? Who::kAgent : Who::kFloor);
+    if (!ours && result.ok() && result->changes != workload.events) {
+      result = absl::DataLossError("it lost events, and does not coalesce any");
+    }
     if (!result.ok()) {
       std::printf("%s: VOID: %s: %s\n", name, ours ? "agent" : "floor",
                   std::string(base::View(result.status().message())).c_str());
