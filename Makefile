@@ -6,7 +6,7 @@ BUILD := build/$(PRESET)
 JOBS ?= $(shell nproc)
 -include Makefile.local
 
-.PHONY: help deps configure build unit test check e2e cluster mutants fuzz fmt clean demo preflight
+.PHONY: help deps configure build unit test check e2e cluster mutants fuzz bench fmt clean demo preflight
 
 help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -49,6 +49,11 @@ fuzz: deps ## build the fuzzers and run each for SECONDS (default 20)
 	@cmake --preset fuzz > /dev/null
 	@cmake --build build/fuzz -j $(JOBS) --target fuzzers
 	@tools/check/fuzz.sh build/fuzz $(or $(SECONDS),20)
+
+bench: deps ## measure the release build beside a floor (BENCH="B1 B3" names some, else all)
+	@cmake --preset release > /dev/null
+	@cmake --build build/release -j $(JOBS) --target fairlead-agent bench-suite bench-floor
+	@build/release/bin/bench-suite $(BENCH)
 
 check: configure ## layer order, headers that compile alone, reference pages that say what the code says
 	@tools/check/docs.py
