@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,6 +32,7 @@ absl::StatusOr<std::unique_ptr<Subject>> Subject::Start(const std::vector<std::s
     return absl::UnavailableError(
         base::StrCat("cannot start ", command[0], ": ", std::strerror(failed)));
   }
+  setpriority(PRIO_PROCESS, static_cast<id_t>(pid), getpriority(PRIO_PROCESS, 0) + 5);
   return std::unique_ptr<Subject>(new Subject(pid));
 }
 

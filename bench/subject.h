@@ -14,7 +14,9 @@ namespace fairlead::bench {
 // A child process under measurement.
 class Subject {
  public:
-  // The program is looked for in PATH. Output of the process goes into the file `log`.
+  // The program is looked for in PATH. It runs five steps nicer than this process, so that what
+  // feeds it and takes from it does not wait for it: on a busy machine, too, it is saturated.
+  // Output of the process goes into the file `log`.
   static absl::StatusOr<std::unique_ptr<Subject>> Start(const std::vector<std::string>& command,
                                                         const std::string& log);
   ~Subject();  // ends it (SIGTERM, after a while SIGKILL) and waits
