@@ -6,7 +6,7 @@ BUILD := build/$(PRESET)
 JOBS ?= $(shell nproc)
 -include Makefile.local
 
-.PHONY: help deps configure build unit test check e2e cluster mutants fuzz bench fmt clean demo preflight
+.PHONY: help deps configure build unit test check charts docs image e2e cluster mutants fuzz bench fmt tidy asan tsan clean demo preflight
 
 help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -55,10 +55,18 @@ bench: deps ## measure the release build beside a floor (BENCH="B1 B3" names som
 	@cmake --build build/release -j $(JOBS) --target fairlead-agent bench-suite bench-floor
 	@build/release/bin/bench-suite $(BENCH)
 
-check: configure ## layer order, headers that compile alone, reference pages that say what the code says
-	@tools/check/docs.py
+check: configure docs ## layer order, headers that compile alone, reference pages that say what the code says
 	@tools/check/layers.py $(BUILD)/layers.txt
 	@tools/check/headers.py $(BUILD)
+
+charts: build cluster ## lint and render the charts; fairlead-agent's objects equal the operator's
+	@tools/check/charts.py $(BUILD)
+
+docs: ## reference pages say what the code says (part of check)
+	@tools/check/docs.py
+
+image: build ## images of every program into the cache, without a registry (PRESET=release for fast ones)
+	@tools/image/all $(BUILD)/bin
 
 fmt: deps ## format the C++ sources in place
 	@git ls-files '*.cc' '*.h' | xargs clang-format-14 -i

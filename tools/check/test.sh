@@ -32,6 +32,7 @@ stage "layers and headers" make --no-print-directory check
 stage "unit tests, address and undefined-behaviour sanitizers" make --no-print-directory unit PRESET=asan-ubsan
 stage "fuzzers, 20 s each" make --no-print-directory fuzz
 stage "mutants" make --no-print-directory mutants
+stage "charts" make --no-print-directory charts
 stage "end to end, against a real API server" make --no-print-directory e2e
 
 echo
