@@ -60,11 +60,11 @@ def api(plane):
 class Setup:
     """An endpoint and agents over one account; one for each test module."""
 
-    def __init__(self, work, plane, name):
+    def __init__(self, work, plane, name, plaintext=False):
         self.plane, self.name = plane, name
         self.directory = work / name
         self.port = next(_ports)
-        self.endpoint = system.Endpoint(self.directory / "endpoint", self.port)
+        self.endpoint = system.Endpoint(self.directory / "endpoint", self.port, plaintext)
         self.endpoint.put_account("prod", "agent-1", SCOPE)
         self.agents = []
 
@@ -72,10 +72,10 @@ class Setup:
     def database(self):
         return self.endpoint.database
 
-    def add_agent(self, kubeconfig=None):
+    def add_agent(self, kubeconfig=None, address=None):
         number = len(self.agents)
         agent = system.Agent(self.directory / f"agent-{number}", self.endpoint, "agent-1", "prod",
-                             kubeconfig or self.plane.agent_kubeconfig, self.port + 2 + number)
+                             kubeconfig or self.plane.agent_kubeconfig, self.port + 2 + number, address)
         self.agents.append(agent)
         return agent
 

@@ -6,6 +6,9 @@ import time
 import pytest
 
 from e2e.support import fleet, verdict
+from e2e.support.probe import Probe
+from e2e.support.rows import Rows
+from e2e.support.storm import Storm
 from e2e.support.system import ROOT, wait_for
 
 ACCOUNTS = (ROOT / "tools/demo/accounts.yaml").read_text(encoding="utf-8")
@@ -14,7 +17,7 @@ CANARY = "canary-5f1c2d7e9b"
 
 @pytest.fixture(scope="module", name="both")
 def installed_fleet():
-    both = fleet.Fleet(11, 12)
+    both = fleet.Fleet(fleet.Cluster(11), fleet.Cluster(12))
     both.hub.down()
     both.spoke.down()
     try:
@@ -35,7 +38,7 @@ def installed_fleet():
 
 @pytest.fixture(scope="module", name="rows")
 def endpoint_rows(both):
-    return fleet.Rows(both.hub)
+    return Rows(both.hub)
 
 
 def account(name, namespace="fairlead", **spec):
@@ -126,16 +129,38 @@ def test_the_operators_death_moves_leadership_and_writes_no_status(both):
     assert versions() == before
 
 
+def test_a_killed_agent_pods_standby_takes_over_in_a_storm_without_a_list(both, rows):
+    api = both.spoke.api()
+    both.spoke.kubectl("create", "namespace", "storm")
+    wait_for("an agent of the spoke serves", both.spoke.primary_pod, 30)
+    storm = Storm(api, "storm", writes=3000, rate=200, kinds=("ConfigMap", "Deployment", "Pod")).start()
+    storm.wait_until_fast()  # every kill lands while at least 100 writes a second run
+    primary = both.spoke.primary_pod()
+    mark = both.spoke.audit_size()
+    killing = both.spoke.kill_pod(primary)
+    gap, writes = Probe(api, "storm", lambda *object_name: rows.version("spoke", *object_name)).longest_gap(seconds=6)
+    assert storm.running()
+    killing.wait()
+    storm.join()
+    print(f"longest time a write's row was not readable: {gap:.2f} s ({writes} writes probed, the storm at {storm.rate():.0f}/s)")
+    assert gap < 10
+    assert wait_for("another pod serves", both.spoke.primary_pod) != primary
+    verdict.wait_until_equal(rows.path, "spoke", api, seconds=30, at_least=100)
+    agents = [one for one in both.spoke.audit(mark) if one.user.startswith("system:serviceaccount:fairlead-agent:")]
+    assert agents
+    assert not [one for one in agents if one.full_list]
+
+
 def test_two_minutes_of_steady_state_write_nothing(both):
     time.sleep(5)
     marks = {cluster: cluster.audit_size() for cluster in (both.hub, both.spoke)}
     time.sleep(120)
     for cluster, mark in marks.items():
         requests = cluster.audit(mark)
-        writes = [one for one in requests if "fairlead" in one[0] and one[1] not in ("get", "list", "watch") and one[2] != "leases"]
+        writes = [one for one in requests if "fairlead" in one.user and one.verb not in ("get", "list", "watch") and one.resource != "leases"]
         assert not writes
     # The operator was at work all the while: the spoke was visited with the credential of its Secret.
-    hub_reads = [one for one in both.hub.audit(marks[both.hub]) if one[0].endswith(":fairlead-operator") and one[1] == "get"]
+    hub_reads = [one for one in both.hub.audit(marks[both.hub]) if one.user.endswith(":fairlead-operator") and one.verb == "get"]
     assert len(hub_reads) > 100
 
 

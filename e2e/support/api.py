@@ -3,9 +3,12 @@ import base64
 import http.client
 import json
 import ssl
+import subprocess
 import tempfile
 import threading
 import urllib.parse
+
+from e2e.support.system import ENV
 
 
 class ApiError(Exception):
@@ -15,34 +18,32 @@ class ApiError(Exception):
 
 
 class Api:
-    """One kubeconfig with inline certificates (as tools/cluster writes it). Safe for several threads."""
+    """The current context of a kubeconfig, with a client certificate or a token. Safe for several threads."""
 
     def __init__(self, kubeconfig):
-        self._text = open(kubeconfig, encoding="utf-8").read()
-        server = self._field("server:").strip('"').rstrip("\",")
-        self.host = urllib.parse.urlsplit(server).netloc
-        self._context = ssl.create_default_context(cadata=self._data("certificate-authority-data:").decode())
-        with tempfile.NamedTemporaryFile() as pair:
-            pair.write(self._data("client-certificate-data:") + b"\n" + self._data("client-key-data:"))
-            pair.flush()
-            self._context.load_cert_chain(pair.name)
+        view = subprocess.run(["kubectl", "--kubeconfig", kubeconfig, "config", "view", "--raw", "--flatten", "--minify", "-o", "json"],
+                              check=True, capture_output=True, env=ENV).stdout
+        config = json.loads(view)
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        self.host = urllib.parse.urlsplit(cluster["server"]).netloc
+        self.context = ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
+        if "client-certificate-data" in user:
+            with tempfile.NamedTemporaryFile() as pair:
+                pair.write(base64.b64decode(user["client-certificate-data"]) + b"\n" + base64.b64decode(user["client-key-data"]))
+                pair.flush()
+                self.context.load_cert_chain(pair.name)
+        self._headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
         self._local = threading.local()
-
-    def _field(self, name):
-        return self._text.split(name, 1)[1].split(",")[0].split("}")[0].strip()
-
-    def _data(self, name):
-        return base64.b64decode(self._field(name))
 
     def call(self, method, path, body=None, content_type="application/json", retry=True):
         """The decoded answer; raises ApiError, or OSError when there was none. Writes are never sent twice."""
         data = None if body is None else (body if isinstance(body, bytes) else json.dumps(body).encode())
         connection = getattr(self._local, "connection", None)
         if connection is None:
-            connection = http.client.HTTPSConnection(self.host, context=self._context, timeout=20)
+            connection = http.client.HTTPSConnection(self.host, context=self.context, timeout=20)
             self._local.connection = connection
         try:
-            connection.request(method, path, data, {"Content-Type": content_type} if data else {})
+            connection.request(method, path, data, self._headers | ({"Content-Type": content_type} if data else {}))
             response = connection.getresponse()
             text = response.read()
         except (OSError, http.client.HTTPException) as error:

@@ -1,19 +1,17 @@
-"""Two real clusters with kubelets, hub and spoke, and Fairlead installed in the hub with its charts. For make demo and
-e2e/test_operator.py. Everything is started and ended by tools/cluster, by process id."""
+"""Real clusters, hub and spoke, and Fairlead installed in the hub with its charts: for make demo and e2e/test_operator.
+Either clusters of our own, which tools/cluster starts and ends by process id, or such as were there before."""
 import json
-import os
 import pathlib
-import sqlite3
+import re
+import shlex
 import subprocess
 
 from e2e.support.api import Api
-from e2e.support.system import BIN, ROOT
+from e2e.support.system import BIN, CACHE, ENV, ROOT, read_audit
 
-CACHE = pathlib.Path(os.environ.get("FAIRLEAD_CACHE", pathlib.Path.home() / ".cache/fairlead"))
 CLUSTER = ROOT / "tools/cluster/cluster"
-ENV = {**os.environ, "PATH": f"{CACHE}/k8sbin:{CACHE}/bin:{os.environ['PATH']}"}
-ENV.pop("KUBECONFIG", None)  # a user's cluster is never touched
 AGENT_PORT = 30943
+VERSION = "0.1.0"
 
 
 class CommandFailed(AssertionError):
@@ -29,20 +27,18 @@ def run(*command, check=True, stdin=None):
     return done.stdout
 
 
-class Cluster:
-    def __init__(self, number):
-        self.number = number
-        self.state = CACHE / f"clusters/{number}"
-        self.kubeconfig = self.state / "kubeconfig"
+class GivenCluster:
+    """A cluster that is there already. `load_command` is run with the path of an image archive as its last argument."""
+
+    def __init__(self, kubeconfig, load_command):
+        self.kubeconfig, self.load_command = pathlib.Path(kubeconfig), load_command
 
     def up(self):
-        run(CLUSTER, "up", self.number)
+        """Asks whether it answers."""
+        self.kubectl("get", "--raw", "/readyz")
 
-    def down(self):
-        run(CLUSTER, "down", self.number, check=False)
-
-    def load(self, image):
-        run(CLUSTER, "load", self.number, CACHE / f"images/{image.replace(':', '-')}.tar")
+    def load(self, archive):
+        run(*shlex.split(self.load_command), archive)
 
     def kubectl(self, *args, **more):
         return run("kubectl", "--kubeconfig", self.kubeconfig, *args, **more)
@@ -54,47 +50,61 @@ class Cluster:
     def get(self, *args):
         return json.loads(self.kubectl("get", *args, "-o", "json"))
 
+    def has(self, *args):
+        return bool(self.kubectl("get", *args, "--ignore-not-found", "-o", "name").strip())
+
     def api(self):
         return Api(self.kubeconfig)
 
+    def address(self):
+        """Of a node, as other clusters reach it."""
+        return self.kubectl("get", "nodes", "-o", 'jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}').split()[0]
+
+    def primary_pod(self):
+        """Name of the agent's pod that serves this cluster's account now; None while none does."""
+        for name in self.kubectl("-n", "fairlead-agent", "get", "pods", "-o", "jsonpath={.items[*].metadata.name}").split():
+            metrics = self.kubectl("get", "--raw", f"/api/v1/namespaces/fairlead-agent/pods/{name}:8080/proxy/metrics", check=False)
+            if re.search(r"^fairlead_agent_accounts_granted [1-9]", metrics, re.MULTILINE):
+                return name
+        return None
+
+    def kill_pod(self, name):
+        """An agent's pod, without a chance to say goodbye; returns the command while it still runs."""
+        return subprocess.Popen(["kubectl", "--kubeconfig", str(self.kubeconfig), "-n", "fairlead-agent", "delete", "pod", name,
+                                 "--grace-period=0", "--force"], env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+class Cluster(GivenCluster):
+    """One of our own, by number."""
+
+    def __init__(self, number):
+        self.number = number
+        self.state = CACHE / f"clusters/{number}"
+        super().__init__(self.state / "kubeconfig", f"{CLUSTER} load {number}")
+
+    def up(self):
+        run(CLUSTER, "up", self.number)
+
+    def down(self):
+        run(CLUSTER, "down", self.number, check=False)
+
     def audit(self, since=0):
-        """Requests as (user, verb, resource), written after byte `since`."""
-        with open(self.state / "audit.log", encoding="utf-8") as log:
-            log.seek(since)
-            lines = [json.loads(line) for line in log if line.endswith("\n")]
-        return [(line["user"]["username"], line["verb"], line.get("objectRef", {}).get("resource", "")) for line in lines]
+        """Requests written after byte `since`."""
+        return read_audit(self.state / "audit.log", since)
 
     def audit_size(self):
         return (self.state / "audit.log").stat().st_size
 
 
-class Rows:
-    """The endpoint's SQLite file, read where the kubelet keeps the pod's volume."""
-
-    def __init__(self, hub):
-        uid = hub.kubectl("-n", "fairlead", "get", "pod", "-l", "app.kubernetes.io/name=fairlead-endpoint", "-o",
-                          "jsonpath={.items[0].metadata.uid}")
-        self.path = hub.state / f"kubelet/pods/{uid}/volumes/kubernetes.io~empty-dir/data/fairlead.db"
-        self.connection = sqlite3.connect(f"file:{self.path}?mode=ro", uri=True, isolation_level=None)
-
-    def version(self, account, resource, namespace, name):
-        row = self.connection.execute(
-            "SELECT resource_version FROM account_objects WHERE account = ? AND resource = ? AND namespace = ? AND name = ?",
-            (account, resource, namespace, name)).fetchone()
-        return None if row is None else int(row[0])
-
-    def count(self, account, resource=None, namespace=None):
-        query, values = "SELECT count(*) FROM account_objects WHERE account = ?", [account]
-        for column, value in (("resource", resource), ("namespace", namespace)):
-            if value is not None:
-                query += f" AND {column} = ?"
-                values.append(value)
-        return self.connection.execute(query, values).fetchone()[0]
-
-
 class Fleet:
+    """`spoke` may be None: then the hub is all there is."""
+
     def __init__(self, hub, spoke):
-        self.hub, self.spoke = Cluster(hub), Cluster(spoke)
+        self.hub, self.spoke = hub, spoke
+
+    @property
+    def clusters(self):
+        return {"hub": self.hub} | ({"spoke": self.spoke} if self.spoke else {})
 
     def images(self):
         """Images of the binaries in FAIRLEAD_BIN, built and loaded without a registry."""
@@ -102,23 +112,35 @@ class Fleet:
             stripped = CACHE / f"images/fairlead-{name}"
             stripped.parent.mkdir(parents=True, exist_ok=True)
             run("strip", "-o", stripped, BIN / f"fairlead-{name}")
-            run(ROOT / "tools/image/build", f"{name}:0.1.0", stripped)
+            run(ROOT / "tools/image/build", f"{name}:{VERSION}", stripped)
             stripped.unlink()
-            self.hub.load(f"{name}:0.1.0")
-        self.spoke.load("agent:0.1.0")
+            self.hub.load(CACHE / f"images/{name}-{VERSION}.tar")
+        if self.spoke:
+            self.spoke.load(CACHE / f"images/agent-{VERSION}.tar")
+
+    def helm(self, *args):
+        return run("helm", "--kubeconfig", self.hub.kubeconfig, *args)
 
     def install(self, *settings):
-        helm = ("helm", "--kubeconfig", self.hub.kubeconfig, "upgrade", "--install")
-        run(*helm, "fairlead-crds", ROOT / "charts/fairlead-crds")
-        values = ["endpoint.persistence.size=", "endpoint.agentService.type=NodePort",
-                  f"endpoint.agentService.nodePort={AGENT_PORT}",
-                  f"endpoint.agentAddresses={{10.88.{self.hub.number}.1:{AGENT_PORT}}}", *settings]
+        self.helm("upgrade", "--install", "fairlead-crds", ROOT / "charts/fairlead-crds")
+        values = ["endpoint.persistence.size=", *settings]
+        if self.spoke:
+            values += ["endpoint.agentService.type=NodePort", f"endpoint.agentService.nodePort={AGENT_PORT}",
+                       f"endpoint.agentAddresses={{{self.hub.address()}:{AGENT_PORT}}}"]
         sets = [part for value in values for part in ("--set", value)]
-        run(*helm, "fairlead", ROOT / "charts/fairlead", "--namespace", "fairlead", "--create-namespace", "--wait",
-            "--timeout", "120s", *sets)
+        self.helm("upgrade", "--install", "fairlead", ROOT / "charts/fairlead", "--namespace", "fairlead", "--create-namespace", "--wait",
+                  "--timeout", "120s", *sets)
 
     def give_kubeconfig(self, name="spoke-kubeconfig"):
         """The spoke's kubeconfig as a Secret of the hub."""
-        secret = run("kubectl", "create", "secret", "generic", name, "-n", "fairlead", "--dry-run=client", "-o", "yaml",
-                     f"--from-file=value={self.spoke.kubeconfig}")
-        self.hub.apply(secret)
+        whole = self.spoke.kubectl("config", "view", "--raw", "--flatten", "--minify")
+        self.hub.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "fairlead"}, "stringData": {"value": whole}})
+
+    def uninstall(self):
+        """In the order that leaves nothing: resources (whose finalizers want the operator), releases, namespaces."""
+        for kind in ("clusteraccounts", "agentdeployments"):
+            self.hub.kubectl("-n", "fairlead", "delete", kind, "--all", "--timeout=90s")
+        self.helm("uninstall", "fairlead", "--namespace", "fairlead", "--wait")
+        self.helm("uninstall", "fairlead-crds", "--wait")
+        for cluster in self.clusters.values():
+            cluster.kubectl("delete", "namespace", "fairlead", "fairlead-agent", "--ignore-not-found", "--timeout=90s")

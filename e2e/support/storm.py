@@ -36,8 +36,8 @@ def spec_of(kind):
 class Storm:
     """`writes` answered writes over `threads` threads, about `rate` a second in all."""
 
-    def __init__(self, api, namespace, writes, rate=250, threads=4, seed=1):
-        self.api, self.namespace = api, namespace
+    def __init__(self, api, namespace, writes, rate=250, threads=4, seed=1, kinds=tuple(PATHS)):
+        self.api, self.namespace, self.kinds = api, namespace, kinds
         self.answered, self.failed = 0, 0
         self._lock = threading.Lock()
         self._left = writes
@@ -51,13 +51,22 @@ class Storm:
             thread.start()
         return self
 
+    def stop(self):
+        """No further writes; those under way are answered."""
+        with self._lock:
+            self._left = 0
+        return self.join()
+
+    def running(self):
+        return all(thread.is_alive() for thread in self._threads)
+
     def join(self):
         for thread in self._threads:
             thread.join()
         self.seconds = time.monotonic() - self.started
         return self
 
-    def wait_until_fast(self, at_least=100, seconds=20):
+    def wait_until_fast(self, at_least=100, seconds=40):
         """Until that many writes were answered within the last second."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -83,7 +92,7 @@ class Storm:
                 draw = chance.random()
                 if not known or draw < 0.45:
                     counter += 1
-                    kind = chance.choice(list(PATHS))
+                    kind = chance.choice(self.kinds)
                     name = f"storm-{number}-{seed}-{counter}"
                     self.api.call("POST", PATHS[kind].format(ns=self.namespace), {
                         "apiVersion": VERSIONS[kind], "kind": kind,

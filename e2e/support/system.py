@@ -8,13 +8,42 @@ import ssl
 import subprocess
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
+from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("FAIRLEAD_BIN", ROOT / "build/dev/bin"))
+CACHE = pathlib.Path(os.environ.get("FAIRLEAD_CACHE", pathlib.Path.home() / ".cache/fairlead"))
+# For kubectl and helm. A user's cluster is never touched: what KUBECONFIG or Helm's variables name is not seen by them.
+ENV = {name: value for name, value in os.environ.items() if name != "KUBECONFIG" and not name.startswith("HELM_")}
+ENV["PATH"] = f"{CACHE}/k8sbin:{CACHE}/bin:{ENV['PATH']}"
 
 
-def wait_for(what, condition, seconds=20):
+class Request(NamedTuple):
+    """A line of an API server's audit log."""
+    user: str
+    verb: str
+    resource: str
+    uri: str
+
+    @property
+    def full_list(self):
+        """A list that reads more than one object."""
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.uri).query)
+        return self.verb == "list" and query.get("limit") != ["1"]
+
+
+def read_audit(file, since=0):
+    """The requests written after byte `since`."""
+    with open(file, encoding="utf-8") as log:
+        log.seek(since)
+        lines = [json.loads(line) for line in log if line.endswith("\n")]
+    return [Request(line["user"]["username"], line["verb"], line.get("objectRef", {}).get("resource", ""), line["requestURI"])
+            for line in lines]
+
+
+def wait_for(what, condition, seconds=20, pause=0.05):
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -22,7 +51,7 @@ def wait_for(what, condition, seconds=20):
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"not in {seconds} s: {what}")
-        time.sleep(0.05)
+        time.sleep(pause)
 
 
 class ControlPlane:
@@ -31,7 +60,7 @@ class ControlPlane:
         self._run("up", str(port))
 
     def _run(self, verb, *more):
-        subprocess.run([ROOT / "tools/cluster/control-plane.sh", verb, self.directory, *more], check=True)
+        subprocess.run([ROOT / "tools/cluster/loopback", verb, self.directory, *more], check=True)
 
     @property
     def kubeconfig(self):
@@ -52,12 +81,9 @@ class ControlPlane:
     def audit_size(self):
         return (self.directory / "audit.log").stat().st_size
 
-    def audit(self, since=0, user="fairlead-agent"):
-        """The requests of `user` written after byte `since`, as (verb, uri)."""
-        with open(self.directory / "audit.log", encoding="utf-8") as log:
-            log.seek(since)
-            lines = [json.loads(line) for line in log if line.endswith("\n")]
-        return [(line["verb"], line["requestURI"]) for line in lines if line["user"]["username"] == user]
+    def audit(self, since=0):
+        """The agents' requests written after byte `since`."""
+        return [one for one in read_audit(self.directory / "audit.log", since) if one.user == "fairlead-agent"]
 
 
 class Process:
@@ -70,6 +96,12 @@ class Process:
         self.process.kill()
         self.process.wait()
 
+    def pause(self):
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
+
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=20)
@@ -79,15 +111,17 @@ class Process:
 
 
 class Endpoint:
-    def __init__(self, directory, port):
+    """`plaintext`: both listeners without TLS, which the product allows on loopback only."""
+
+    def __init__(self, directory, port, plaintext=False):
         self.directory = pathlib.Path(directory)
-        self.rest, self.agents = port, port + 1
+        self.rest, self.agents, self.plaintext = port, port + 1, plaintext
         out = subprocess.run([BIN / "fairlead-endpoint", "init", "--dir", self.directory, "--ip", "127.0.0.1"],
                              check=True, capture_output=True, text=True).stdout
         self.token = re.search(r"once: (\w+)", out).group(1)
         config = self.directory / "endpoint.yaml"
         text = config.read_text().replace("0.0.0.0:9443", f"127.0.0.1:{self.agents}").replace("0.0.0.0:8443", f"127.0.0.1:{self.rest}")
-        config.write_text(text)
+        config.write_text(text + "allowPlaintextLoopback: true\n" * plaintext)
         self.tls = ssl.create_default_context(cafile=self.directory / "ca.crt")
         self.process = None
         self.start()
@@ -103,7 +137,7 @@ class Endpoint:
 
     def ready(self):
         try:
-            return self.get("/readyz", raw=True) == "ok\n"
+            return self.call("GET", "/readyz", raw=True) == (200, "ok\n")
         except OSError:
             return False
 
@@ -112,7 +146,8 @@ class Endpoint:
 
     def call(self, method, path, body=None, raw=False, token=None):
         """(status, answer)"""
-        request = urllib.request.Request(f"https://127.0.0.1:{self.rest}{path}", method=method,
+        scheme = "http" if self.plaintext else "https"
+        request = urllib.request.Request(f"{scheme}://127.0.0.1:{self.rest}{path}", method=method,
                                          data=None if body is None else json.dumps(body).encode(),
                                          headers={"Authorization": f"Bearer {token or self.token}"})
         try:
@@ -149,13 +184,16 @@ class Endpoint:
 
 
 class Agent:
-    def __init__(self, directory, endpoint, identity, account, kubeconfig, port):
+    """`address`: where it dials, when that is not the endpoint's own port."""
+
+    def __init__(self, directory, endpoint, identity, account, kubeconfig, port, address=None):
         self.directory = pathlib.Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.port = port
         (self.directory / "token").write_text(endpoint.enrolment_token(identity))
         (self.directory / "agent.yaml").write_text(f"""
-endpoints: ["127.0.0.1:{endpoint.agents}"]
+endpoints: ["{address or f'127.0.0.1:{endpoint.agents}'}"]
+allowPlaintextLoopback: {str(endpoint.plaintext).lower()}
 serverName: 127.0.0.1
 trustBundleFile: {endpoint.directory}/ca.crt
 identity: {{name: {identity}, dir: {self.directory}/identity, tokenFile: {self.directory}/token}}
@@ -174,14 +212,22 @@ health: {{address: "127.0.0.1:{port}"}}
     def stop(self):
         return self.process.stop()
 
-    def metric(self, name):
-        """None while the agent does not answer."""
+    def metrics(self):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as response:
+            return response.read().decode()
+
+    def ready(self):
+        """(status, text) of its readiness."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as response:
-                lines = response.read().decode().splitlines()
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def metric(self, name):
+        """None while the agent does not answer or does not have it yet."""
+        try:
+            found = re.search(rf"^{re.escape(name)} (\S+)$", self.metrics(), re.MULTILINE)
         except OSError:
             return None
-        for line in lines:
-            if line.startswith(name + " "):
-                return float(line.split()[1])
-        raise AssertionError(f"no metric {name}")
+        return float(found.group(1)) if found else None

@@ -75,13 +75,9 @@ def compare_object(row, item, secret):
     return "held for deletion, and the object is there" if row.held else ""
 
 
-def differences(database, account, api):
-    """What differs, as text lines; empty when the rows are exactly the lists. Also how much was compared."""
-    connection = open_database(database)
-    scope = stored_scope(connection, account)
-    rows_by_kind, found = stored_rows(connection, account)
-    connection.close()
-    compared = 0
+def judge(scope, rows_by_kind, api):
+    """What differs, as text lines; empty when the rows are exactly the lists. Also how many objects were compared."""
+    rows_by_kind, found, compared = dict(rows_by_kind), [], 0
     for kind in filter(scope.has_kind, served_kinds(api)):
         known = (kind.group, kind.resource) in rows_by_kind
         rows = rows_by_kind.pop((kind.group, kind.resource), {})
@@ -106,16 +102,30 @@ def differences(database, account, api):
     return found, compared
 
 
-def wait_until_equal(database, account, api, seconds=20, at_least=1):
-    """Asks until rows and lists agree; the last differences when they do not in time."""
+def differences(database, account, api):
+    """judge() of an account's rows in an SQLite file."""
+    connection = open_database(database)
+    rows, twice = stored_rows(connection, account)
+    scope = stored_scope(connection, account)
+    connection.close()
+    found, compared = judge(scope, rows, api)
+    return twice + found, compared
+
+
+def wait_until(ask, seconds, at_least=1):
+    """Asks until there is no difference; the last ones when there still are after that time."""
     deadline = time.monotonic() + seconds
     while True:
-        found, compared = differences(database, account, api)
+        found, compared = ask()
         if not found and compared >= at_least:
             return compared
         if time.monotonic() > deadline:
             raise AssertionError(f"{len(found)} differences, {compared} objects compared:\n" + "\n".join(found[:20]))
         time.sleep(0.2)
+
+
+def wait_until_equal(database, account, api, seconds=20, at_least=1):
+    return wait_until(lambda: differences(database, account, api), seconds, at_least)
 
 
 def main():
