@@ -24,6 +24,13 @@ unit: configure ## build and run the unit tests (PRESET as above)
 	@cmake --build $(BUILD) -j $(JOBS) --target unit_tests
 	@tools/check/unit.py $(BUILD)
 
+asan: ## the unit tests under the address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory unit PRESET=asan-ubsan
+
+tsan: export TSAN_OPTIONS = halt_on_error=1:history_size=7:suppressions=$(CURDIR)/tools/check/tsan.supp
+tsan: ## the unit tests under the thread sanitizer
+	@$(MAKE) --no-print-directory unit PRESET=tsan
+
 cluster: deps ## build the Kubernetes programs the tests run, once, into the cache
 	@tools/cluster/build
 
@@ -58,6 +65,7 @@ bench: deps ## measure the release build beside a floor (BENCH="B1 B3" names som
 check: configure docs ## layer order, headers that compile alone, reference pages that say what the code says
 	@tools/check/layers.py $(BUILD)/layers.txt
 	@tools/check/headers.py $(BUILD)
+	@$(MAKE) --no-print-directory fmt CHECK=1
 
 charts: build cluster ## lint and render the charts; fairlead-agent's objects equal the operator's
 	@tools/check/charts.py $(BUILD)
@@ -68,8 +76,8 @@ docs: ## reference pages say what the code says (part of check)
 image: build ## images of every program into the cache, without a registry (PRESET=release for fast ones)
 	@tools/image/all $(BUILD)/bin
 
-fmt: deps ## format the C++ sources in place
-	@git ls-files '*.cc' '*.h' | xargs clang-format-14 -i
+fmt: deps ## format the C++ sources in place (CHECK=1 only names what is not)
+	@git ls-files '*.cc' '*.h' | xargs clang-format-14 $(if $(CHECK),--dry-run -Werror,-i)
 
 test: ## everything CI runs, with a closing line of counts
 	@tools/check/test.sh
