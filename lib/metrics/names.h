@@ -5,14 +5,14 @@
 namespace fairlead::metrics {
 
 // The agent's.
-inline constexpr char kAgentEvents[] = "fairlead_agent_events";      // count; watch events read
-inline constexpr char kAgentItems[] = "fairlead_agent_list_items";   // count; list items read
-inline constexpr char kAgentChanges[] = "fairlead_agent_changes";    // count; put into the outbox
+inline constexpr char kAgentEvents[] = "fairlead_agent_events";        // count; watch events read
+inline constexpr char kAgentItems[] = "fairlead_agent_list_items";     // count; list items read
+inline constexpr char kAgentChanges[] = "fairlead_agent_changes";      // count; put into the outbox
 inline constexpr char kAgentUnchanged[] = "fairlead_agent_unchanged";  // count; nothing to send
-inline constexpr char kAgentInvalid[] = "fairlead_agent_invalid";    // count; could not be read
-inline constexpr char kAgentOversize[] = "fairlead_agent_oversize";  // count; beyond the limit
-inline constexpr char kAgentLists[] = "fairlead_agent_list_pages";   // count; pages of full lists
-inline constexpr char kAgentRereads[] = "fairlead_agent_rereads";    // count; read again
+inline constexpr char kAgentInvalid[] = "fairlead_agent_invalid";      // count; could not be read
+inline constexpr char kAgentOversize[] = "fairlead_agent_oversize";    // count; beyond the limit
+inline constexpr char kAgentLists[] = "fairlead_agent_list_pages";     // count; pages of full lists
+inline constexpr char kAgentRereads[] = "fairlead_agent_rereads";      // count; read again
 inline constexpr char kAgentPendingBytes[] = "fairlead_agent_pending_bytes";  // bytes; to be sent
 inline constexpr char kAgentGranted[] = "fairlead_agent_accounts_granted";    // count; accounts
 inline constexpr char kAgentConnected[] = "fairlead_agent_connected";  // 0 or 1; session open
