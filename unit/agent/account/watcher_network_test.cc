@@ -28,6 +28,7 @@ class WatcherNetworkTest : public net::ClientScene, public WatchHost {
   net::Headers RequestHeaders() override { return {}; }
   void OnUnauthorized() override {}
   wire::Outbox* outbox() override { return outbox_.get(); }
+  RecentHashes* recent() override { return nullptr; }
   base::Loop* loop() override { return &loop_; }
   WatchCounters* counters() override { return &counters_; }
   void OutboxChanged() override {
