@@ -46,6 +46,7 @@ fuzz: deps ## build the fuzzers and run each for SECONDS (default 20)
 
 check: configure ## layer order, headers that compile alone, reference pages that say what the code says
 	@tools/check/docs.py
+	@tools/check/charts.py
 	@tools/check/layers.py $(BUILD)/layers.txt
 	@tools/check/headers.py $(BUILD)
 
