@@ -63,6 +63,7 @@ bench: deps ## measure the release build beside a floor (BENCH="B1 B3" names som
 	@build/release/bin/bench-suite $(BENCH)
 
 check: configure docs ## layer order, headers that compile alone, reference pages that say what the code says
+	@tools/check/manifests.py
 	@tools/check/layers.py $(BUILD)/layers.txt
 	@tools/check/headers.py $(BUILD)
 	@$(MAKE) --no-print-directory fmt CHECK=1
