@@ -84,6 +84,7 @@ class GivenClusters:
         if hub.has("namespace", "fairlead") and not hub.has("namespace", "-l", f"{OURS}=true", "--field-selector=metadata.name=fairlead"):
             raise SystemExit("demo: that cluster has a namespace fairlead which no demo made; it is left as it is")
         self._touched = True
+        self.fleet.remove_resources()  # of an earlier demo, which may have had a spoke
         if not (CACHE / "images/pause-1.tar").exists():
             fleet.run(ROOT / "tools/image/pause")
         for cluster in self.fleet.clusters.values():
