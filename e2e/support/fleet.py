@@ -122,7 +122,7 @@ class Fleet:
         return run("helm", "--kubeconfig", self.hub.kubeconfig, *args)
 
     def install(self, *settings):
-        self.helm("upgrade", "--install", "fairlead-crds", ROOT / "charts/fairlead-crds")
+        self.helm("upgrade", "--install", "fairlead-crds", ROOT / "charts/fairlead-crds", "--namespace", "default")
         values = ["endpoint.persistence.size=", *settings]
         if self.spoke:
             values += ["endpoint.agentService.type=NodePort", f"endpoint.agentService.nodePort={AGENT_PORT}",
@@ -136,11 +136,16 @@ class Fleet:
         whole = self.spoke.kubectl("config", "view", "--raw", "--flatten", "--minify")
         self.hub.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "fairlead"}, "stringData": {"value": whole}})
 
-    def uninstall(self):
-        """In the order that leaves nothing: resources (whose finalizers want the operator), releases, namespaces."""
+    def remove_resources(self):
+        """Accounts first: their finalizers take the agents away, and want the operator for it."""
         for kind in ("clusteraccounts", "agentdeployments"):
-            self.hub.kubectl("-n", "fairlead", "delete", kind, "--all", "--timeout=90s")
-        self.helm("uninstall", "fairlead", "--namespace", "fairlead", "--wait")
-        self.helm("uninstall", "fairlead-crds", "--wait")
+            if self.hub.has("crd", f"{kind}.fairlead.dev"):
+                self.hub.kubectl("-n", "fairlead", "delete", kind, "--all", "--timeout=90s")
+
+    def uninstall(self):
+        """In the order that leaves nothing: resources, releases, namespaces."""
+        self.remove_resources()
+        for release, namespace in (("fairlead", "fairlead"), ("fairlead-crds", "default")):
+            self.helm("uninstall", release, "--namespace", namespace, "--ignore-not-found", "--wait")
         for cluster in self.clusters.values():
             cluster.kubectl("delete", "namespace", "fairlead", "fairlead-agent", "--ignore-not-found", "--timeout=90s")

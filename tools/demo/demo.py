@@ -24,7 +24,7 @@ from e2e.support.system import CACHE, wait_for  # noqa: E402
 
 CHANGES = 200
 ACCOUNTS = (ROOT / "tools/demo/accounts.yaml").read_text(encoding="utf-8")
-SPACE = "fairlead-demo"  # what the demo creates is in here
+SPACE, STORM = "fairlead-demo", "fairlead-demo-storm"  # what the demo creates is in these
 OURS = "fairlead.dev/demo"  # a label of namespace fairlead: installed by a demo, so a demo may remove it
 STARTED = time.monotonic()
 
@@ -84,6 +84,7 @@ class GivenClusters:
         if hub.has("namespace", "fairlead") and not hub.has("namespace", "-l", f"{OURS}=true", "--field-selector=metadata.name=fairlead"):
             raise SystemExit("demo: that cluster has a namespace fairlead which no demo made; it is left as it is")
         self._touched = True
+        self.fleet.remove_resources()  # of an earlier demo, which may have had a spoke
         if not (CACHE / "images/pause-1.tar").exists():
             fleet.run(ROOT / "tools/image/pause")
         for cluster in self.fleet.clusters.values():
@@ -95,7 +96,7 @@ class GivenClusters:
         say("removing what was installed")
         self.fleet.uninstall()
         for cluster in self.fleet.clusters.values():
-            cluster.kubectl("delete", "namespace", SPACE, "--ignore-not-found", "--timeout=90s")
+            cluster.kubectl("delete", "namespace", SPACE, STORM, "--ignore-not-found", "--timeout=90s")
         say("the clusters are as they were")
 
     def rows(self):
@@ -166,7 +167,8 @@ def latencies(stored, apis):
 
 
 def failover(stored, account, cluster, api):
-    storm = Storm(api, SPACE, writes=100000, rate=150, kinds=("ConfigMap", "Deployment", "Pod")).start()
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": STORM}})
+    storm = Storm(api, STORM, writes=10**6, rate=250, threads=12, kinds=("ConfigMap", "Pod")).start()
     try:
         storm.wait_until_fast()
         pod = wait_for("an agent serves", cluster.primary_pod)
@@ -176,6 +178,7 @@ def failover(stored, account, cluster, api):
         killing.wait()
     finally:
         storm.stop()
+        cluster.kubectl("delete", "namespace", STORM, "--wait=false")
     if wait_for("an agent serves", cluster.primary_pod) == pod:
         raise AssertionError("the killed pod still serves")
     say(f"  the standby serves; longest time a write's row was not readable: {1000 * gap:.0f} ms "
