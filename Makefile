@@ -73,6 +73,7 @@ charts: build cluster ## lint and render the charts; fairlead-agent's objects eq
 
 docs: ## reference pages say what the code says (part of check)
 	@tools/check/docs.py
+	@tools/check/rules.py
 
 image: build ## images of every program into the cache, without a registry (PRESET=release for fast ones)
 	@tools/image/all $(BUILD)/bin

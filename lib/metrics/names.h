@@ -30,7 +30,9 @@ inline constexpr char kStoreQueuedBytes[] = "fairlead_store_queued_bytes";
 
 // The operator's, under controller-runtime's names.
 inline constexpr char kReconcileTotal[] = "controller_runtime_reconcile_total";
+inline constexpr char kReconcileTerminal[] = "controller_runtime_terminal_reconcile_errors_total";
 inline constexpr char kReconcilePanics[] = "controller_runtime_reconcile_panics_total";
+inline constexpr char kEventsDropped[] = "fairlead_operator_events_dropped_total";
 inline constexpr char kReconcileSeconds[] = "controller_runtime_reconcile_time_seconds";
 
 }  // namespace fairlead::metrics

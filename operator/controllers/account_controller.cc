@@ -6,6 +6,7 @@
 #include "lib/base/strings.h"
 #include "lib/json/dom.h"
 #include "lib/log/log.h"
+#include "operator/controllers/event_reasons.h"
 #include "operator/controllers/objects.h"
 #include "operator/controllers/reasons.h"
 
@@ -207,10 +208,12 @@ ReconcileResult AccountController::Finish(Visit* visit) {
   }
   const absl::Status written =
       WriteStatus(context_->hub.get(), AccountType(), visit->live, status, kAccountManager);
+  if (absl::IsAborted(written)) return {Outcome::kRetry, std::nullopt};  // an everyday race
   if (!written.ok()) {
     log::Warn("status not written", {{"account", visit->account.meta.name}, {"error", written}});
     return {Outcome::kRetry, std::nullopt};
   }
+  context_->TellTransitions("ClusterAccount", visit->account.meta, visit->conditions);
   for (const api::Condition& one : visit->conditions.Transitions()) {
     log::Info("condition", {{"kind", "ClusterAccount"},
                             {"namespace", visit->account.meta.name_space},
@@ -220,6 +223,7 @@ ReconcileResult AccountController::Finish(Visit* visit) {
                             {"reason", one.reason},
                             {"message", one.message}});
   }
+  if (visit->conditions.IsTrue(kStalled)) return {Outcome::kRefused, kProbeAgain};
   return {visit->retry ? Outcome::kRetry : Outcome::kDone, kProbeAgain};
 }
 
@@ -255,6 +259,8 @@ absl::StatusOr<bool> AccountController::Withdraw(Visit* visit) {
     log::Warn("agent abandoned", {{"account", visit->account.account_name},
                                   {"afterSeconds", visit->account.abandon_after_seconds},
                                   {"error", gone.status()}});
+    context_->Tell("ClusterAccount", visit->account.meta, true, kEventAgentAbandoned, "Remove",
+                   Text(gone.status()));
     return true;
   }
   return gone;

@@ -113,6 +113,28 @@ void ClusterPool::Forget(const std::string& account_uid) {
   entries_.erase(account_uid);
 }
 
+void Context::Tell(const char* kind, const api::ObjectMeta& of, bool warning,
+                   const std::string& reason, const std::string& action,
+                   const std::string& note) const {
+  record({{base::StrCat(api::kGroup, "/", api::kVersion), kind, of.name_space, of.name, of.uid},
+          warning,
+          reason,
+          action,
+          note});
+}
+
+void Context::TellTransitions(const char* kind, const api::ObjectMeta& of,
+                              const ConditionSet& conditions) const {
+  for (const api::Condition& one : conditions.Transitions()) {
+    const bool deleting = one.type == kDeleting;
+    if (one.type != kReady && one.type != kConnected && !deleting) continue;
+    // That a new account has no agent yet is no news.
+    if (one.type == kConnected && one.status != "True" && !conditions.WasKnown(one.type)) continue;
+    Tell(kind, of, deleting || one.status != "True", one.reason, "Reconcile",
+         one.message.empty() ? base::StrCat(one.type, " is ", one.status) : one.message);
+  }
+}
+
 Informer::Object Context::Account(const Key& key) const {
   const auto found = accounts.find(key.name_space);
   return found == accounts.end() ? nullptr : found->second->Get(key);

@@ -14,7 +14,9 @@
 #include "operator/controllers/certificates.h"
 #include "operator/controllers/endpoint_client.h"
 #include "operator/controllers/fleet_view.h"
+#include "operator/model/conditions.h"
 #include "operator/runtime/cluster_client.h"
+#include "operator/runtime/event_series.h"
 #include "operator/runtime/informer.h"
 
 namespace fairlead::op {
@@ -94,9 +96,18 @@ struct Context {
   std::unique_ptr<ClusterPool> clusters;
   Observations observations;
   AccountLocks locks;
+  // Tells people of a change; never waits.
+  std::function<void(const Event&)> record = [](const Event&) {};
   std::function<void(const Key&)> wake_account;
   std::function<void(const Key&)> wake_installer;
   std::function<void(const Key&)> wake_deployment;
+
+  // `kind` of this API's group.
+  void Tell(const char* kind, const api::ObjectMeta& of, bool warning, const std::string& reason,
+            const std::string& action, const std::string& note) const;
+  // The changes of Ready, Connected and Deleting in one visit that has been written.
+  void TellTransitions(const char* kind, const api::ObjectMeta& of,
+                       const ConditionSet& conditions) const;
 
   [[nodiscard]] Informer::Object Account(const Key& key) const;
   [[nodiscard]] Informer::Object Deployment(const Key& key) const;

@@ -8,6 +8,7 @@
 #include "lib/base/status.h"
 #include "lib/base/strings.h"
 #include "lib/log/log.h"
+#include "operator/controllers/event_reasons.h"
 #include "operator/controllers/objects.h"
 #include "operator/controllers/reasons.h"
 #include "operator/model/conditions.h"
@@ -180,9 +181,13 @@ bool DeploymentController::Release(Visit* visit, const api::ClusterAccount& acco
       return false;
     }
     if (gone.ok() && !*gone) return false;
+    if (!gone.ok()) {
+      context_->Tell("ClusterAccount", account.meta, true, kEventAgentAbandoned, "Remove",
+                     Text(gone.status()));
+    }
   }
   const absl::Status released = WriteAgent(account, {});
-  if (!released.ok())
+  if (!released.ok() && !absl::IsAborted(released))
     log::Info("account not released", {{"account", account.meta.name}, {"error", released}});
   return released.ok();
 }
@@ -267,7 +272,10 @@ void DeploymentController::Roll(Visit* visit) {
     if (agent == accounts[i]->agent) continue;
     const absl::Status written = WriteAgent(*accounts[i], agent);
     if (!written.ok()) visit->retry = true;
-    if (decided.start) {
+    if (decided.start && written.ok()) {
+      context_->Tell(
+          "AgentDeployment", visit->deployment.meta, false, kEventRolloutStarted, "Rollout",
+          StrCat("account ", accounts[i]->meta.name, ": revision ", agent.target_revision));
       log::Info("agent started",
                 {{"account", accounts[i]->account_name}, {"revision", agent.target_revision}});
     }
@@ -329,11 +337,18 @@ ReconcileResult DeploymentController::Finish(Visit* visit) {
   if (!status.isMember("failing") && live["status"].isMember("failing")) live["status"].clear();
   const absl::Status written =
       WriteStatus(context_->hub.get(), DeploymentType(), live, status, kRolloutManager);
+  if (absl::IsAborted(written)) return {Outcome::kRetry, std::nullopt};  // an everyday race
   if (!written.ok()) {
     log::Warn("status not written",
               {{"agentDeployment", visit->deployment.meta.name}, {"error", written}});
     return {Outcome::kRetry, std::nullopt};
   }
+  context_->TellTransitions("AgentDeployment", visit->deployment.meta, visit->conditions);
+  if (visit->complete && visit->update_revision != visit->deployment.current_revision) {
+    context_->Tell("AgentDeployment", visit->deployment.meta, false, kEventRolloutFinished,
+                   "Rollout", StrCat("revision ", visit->update_revision));
+  }
+  if (visit->conditions.IsTrue(kStalled)) return {Outcome::kRefused, visit->again};
   return {visit->retry ? Outcome::kRetry : Outcome::kDone, visit->again};
 }
 

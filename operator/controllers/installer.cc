@@ -9,6 +9,7 @@
 #include "lib/json/dom.h"
 #include "lib/log/log.h"
 #include "lib/net/x509.h"
+#include "operator/controllers/event_reasons.h"
 #include "operator/controllers/objects.h"
 #include "operator/controllers/reasons.h"
 
@@ -178,6 +179,8 @@ absl::Status Installer::EnsureAll(Visit* visit) {
     }
     FAIRLEAD_ASSIGN_OR_RETURN(const Applied applied, EnsureObject(visit->cluster.get(), object));
     if (applied == Applied::kCorrected) {
+      context_->Tell("ClusterAccount", visit->account.meta, true, kEventDriftCorrected, "Apply",
+                     StrCat(object.kind, " ", object.name, " was changed by somebody else"));
       log::Info(
           "corrected",
           {{"account", visit->account.account_name}, {"kind", object.kind}, {"name", object.name}});

@@ -104,7 +104,11 @@ absl::StatusOr<Applied> EnsureObject(ClusterClient* cluster, const RenderedObjec
   const kube::ApiAnswer answer =
       cluster->Apply(name, json::WriteJson(wanted.object), kObjectManager);
   if (answer.error) return ErrorOf(answer, What("apply", name));
-  return live.ok() ? Applied::kCorrected : Applied::kCreated;
+  if (!live.ok()) return Applied::kCreated;
+  const auto intent = [](const Json::Value& object) {
+    return object["metadata"]["annotations"][kIntentAnnotation];
+  };
+  return intent(*live) == intent(wanted.object) ? Applied::kCorrected : Applied::kUpdated;
 }
 
 absl::StatusOr<bool> RemoveObject(ClusterClient* cluster, const kube::ObjectName& name,
@@ -188,7 +192,9 @@ absl::Status ApplyStatus(ClusterClient* hub, const kube::ResourceType& type,
   object["kind"] = type.kind;
   object["metadata"]["name"] = meta["name"];
   object["metadata"]["namespace"] = meta["namespace"];
-  object["metadata"]["uid"] = meta["uid"];  // never the status of a namesake made since
+  // Never over what this visit has not seen, nor on a namesake made since: two deployments cannot
+  // both take an account, however old what they read is. (A uid is not looked at for a status.)
+  object["metadata"]["resourceVersion"] = meta["resourceVersion"];
   object["status"] = status;
   const kube::ApiAnswer answer =
       hub->Apply({type, meta["namespace"].asString(), meta["name"].asString()},

@@ -85,6 +85,10 @@ bool ConditionSet::IsTrue(std::string_view type) const {
   return found != nullptr && found->status == "True";
 }
 
+bool ConditionSet::WasKnown(std::string_view type) const {
+  return FindIn(before_, type) != before_.end();
+}
+
 std::vector<api::Condition> ConditionSet::Transitions() const {
   std::vector<api::Condition> out;
   for (const api::Condition& one : conditions_) {

@@ -40,6 +40,8 @@ class ConditionSet {
 
   [[nodiscard]] const api::Condition* Find(std::string_view type) const;
   [[nodiscard]] bool IsTrue(std::string_view type) const;
+  // Before this visit.
+  [[nodiscard]] bool WasKnown(std::string_view type) const;
   // Sorted by type.
   [[nodiscard]] const std::vector<api::Condition>& all() const { return conditions_; }
   // Those whose status or reason differ from before: what an Event is worth.

@@ -186,7 +186,9 @@ def main():
     # A Rule of a profile is a PolicyRule of Kubernetes; its page explains its keys.
     keys = operator_keys() - {"apiGroups", "resources", "resourceNames", "verbs"}
     conditions = constants("operator/model/conditions.h", r'\[\] = "(\w+)"')
+    events = constants("operator/controllers/event_reasons.h", r'kEvent\w+\[\] = "(\w+)"')
     pages = {
+        "events.md": both_ways(events, explained("docs/reference/events.md", r"`(\w+)`")),
         "conditions.md": both_ways(reasons, explained("docs/reference/conditions.md", r"`(\w+)`") - (conditions - reasons)),
         "metrics.md": both_ways(metrics, explained("docs/reference/metrics.md", r"`(\w+)`")),
         "operator-config.md": both_ways(keys, explained("docs/reference/operator-config.md", r"(\w+)(?:\[\])?")),

@@ -179,6 +179,7 @@ void FakeHub::Publish(const std::string& type, const Key& key, const Json::Value
   event["object"] = object;
   events_.push_back({version_, type, key, json::WriteJson(event) + "\n"});
   std::erase_if(watches_, [](const Watch& watch) { return watch.reply->gone(); });
+  if (hold_watches_) return;
   for (const Watch& watch : watches_) {
     if (watch.resource == std::get<0>(key) && watch.name_space == std::get<1>(key)) {
       watch.reply->Data(events_.back().text);
@@ -216,10 +217,17 @@ FakeHub::Answer FakeHub::Apply(const Path& path, const Json::Value& body,
   const bool status = path.subresource == "status";
   if (found == objects_.end() && status) return {404, "NotFound", "not found", {}};
   const Json::Value& uid = body["metadata"]["uid"];
-  if (!uid.isNull() && (found == objects_.end() || found->second["metadata"]["uid"] != uid)) {
+  if (!status && !uid.isNull() &&
+      (found == objects_.end() || found->second["metadata"]["uid"] != uid)) {
     return {409, "Conflict", "the uid in the precondition is not the object's", {}};
   }
+  const Json::Value& version = body["metadata"]["resourceVersion"];
+  if (!version.isNull() &&
+      (found == objects_.end() || found->second["metadata"]["resourceVersion"] != version)) {
+    return {409, "Conflict", "the object has been modified", {}};
+  }
   Json::Value intent = body;
+  intent["metadata"].removeMember("resourceVersion");
   if (status) {
     intent = Json::objectValue;
     intent["status"] = body["status"];

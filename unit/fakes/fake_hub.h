@@ -50,6 +50,8 @@ class FakeHub {
   void Unserve(const std::string& resource) { unserved_ = resource; }
   // Ends every watch; a watch from before now is then expired.
   void Compact();
+  // Open watches see nothing from now on, as behind a slow server.
+  void HoldWatches() { hold_watches_ = true; }
   // To every open watch, as it is.
   void SendRaw(std::string_view text);
 
@@ -116,6 +118,7 @@ class FakeHub {
   std::string now_ = "2023-11-14T22:13:20Z";
   std::string unserved_;
   bool hold_foreground_ = false;
+  bool hold_watches_ = false;
   uint64_t version_ = 1000;
   uint64_t compacted_ = 0;
   int next_uid_ = 1;

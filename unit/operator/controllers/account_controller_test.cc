@@ -154,7 +154,7 @@ TEST_F(AccountControllerTest, APausedOrInvalidAccountIsStillObserved) {
 TEST_F(AccountControllerTest, AnInvalidSpecIsNotRetriedBeforeItChanges) {
   Edit([](Json::Value* live) { (*live)["spec"]["connection"] = Json::objectValue; });
   world().Account("spoke");
-  EXPECT_EQ(world().Account("spoke").outcome, Outcome::kDone);
+  EXPECT_EQ(world().Account("spoke").outcome, Outcome::kRefused);
   EXPECT_THAT(servers_.endpoint.writes(), IsEmpty());
 }
 

@@ -90,6 +90,29 @@ TEST_F(InstallationTest, AnAgentIsInstalledAndServes) {
   EXPECT_EQ(agent["targetRevision"], agent["observedRevision"]);
 }
 
+TEST_F(InstallationTest, EventsTellOfChangesAndASteadyStateOfNothing) {
+  for (int i = 0; i < 8; ++i) {
+    world_->Round();
+    world_->RunAgents(&servers_.spoke, "spoke");
+  }
+  const auto of = [&](const std::string& event) {
+    return std::count(world_->events.begin(), world_->events.end(), event);
+  };
+  for (const char* one : {"ClusterAccount/Registered", "ClusterAccount/AgentConnected",
+                          "AgentDeployment/RolloutStarted", "AgentDeployment/RollingOut",
+                          "AgentDeployment/AllServed", "AgentDeployment/RolloutFinished"}) {
+    EXPECT_EQ(of(one), 1) << one;
+  }
+  EXPECT_EQ(of("ClusterAccount/NoAgent"), 0) << "a new account's is no news";
+  EXPECT_EQ(of("ClusterAccount/DriftCorrected"), 0) << "nobody interfered";
+  world_->events.clear();
+  for (int i = 0; i < 10; ++i) world_->Round();
+  EXPECT_THAT(world_->events, IsEmpty());
+  EditSpoke("configmaps", [](Json::Value* live) { (*live)["data"]["agent.yaml"] = "other"; });
+  world_->Round();
+  EXPECT_THAT(world_->events, ::testing::ElementsAre("ClusterAccount/DriftCorrected"));
+}
+
 TEST_F(InstallationTest, FinalizerThenPinThenTargetRevisionAreStoredBeforeTheFirstRemoteWrite) {
   bool looked = false;
   world_->On([&] {
@@ -223,6 +246,7 @@ TEST_F(InstallationTest, AClusterThatIsGoneForEverIsGivenUpAfterItsTime) {
   servers_.clock.Advance(base::seconds(3601));
   for (int i = 0; i < 2; ++i) world_->Round();
   EXPECT_TRUE(world_->Hub("clusteraccounts", "spoke").isNull());
+  EXPECT_THAT(world_->events, Contains("ClusterAccount/AgentAbandoned"));
 }
 
 TEST_F(InstallationTest, AbsenceIsNeverDeletion) {
@@ -312,6 +336,48 @@ TEST_F(InstallationTest, TheAccountOfAnotherDeploymentIsNotTaken) {
   EXPECT_EQ(world_->Condition("agentdeployments", "second", "Ready"), "False/AccountTaken");
   EXPECT_EQ(Objects("deployments").size(), 1u);
   EXPECT_EQ(world_->Condition("agentdeployments", "agents", "Ready"), "True/AllServed");
+}
+
+TEST_F(InstallationTest, WhatWasDecidedFromAnOldViewIsNotWritten) {
+  for (int i = 0; i < 2; ++i) world_->Round();
+  world_->On([&] { servers_.hub.HoldWatches(); });
+  EditHub("clusteraccounts", "spoke", [](Json::Value* live) {
+    (*live)["status"]["agent"] = J(R"({"uid":"another","deploymentRef":{"name":"another"}})");
+  });
+  for (int i = 0; i < 3; ++i) world_->Round();
+  EXPECT_EQ(world_->Hub("clusteraccounts", "spoke")["status"]["agent"]["uid"], "another");
+  EXPECT_THAT(Objects("deployments"), IsEmpty());
+}
+
+// As the library kstatus computes it (sigs.k8s.io/cli-utils, pkg/kstatus).
+std::string Kstatus(const Json::Value& object) {
+  const Json::Value& meta = object["metadata"];
+  if (meta.isMember("deletionTimestamp")) return "Terminating";
+  if (meta["generation"] != object["status"]["observedGeneration"]) return "InProgress";
+  for (const Json::Value& one : object["status"]["conditions"]) {
+    if (one["type"] == "Reconciling" && one["status"] == "True") return "InProgress";
+    if (one["type"] == "Stalled" && one["status"] == "True") return "Failed";
+  }
+  return "Current";
+}
+
+TEST_F(InstallationTest, KstatusReadsEveryStageRight) {
+  const auto account = [&] { return Kstatus(world_->Hub("clusteraccounts", "spoke")); };
+  const auto deployment = [&] { return Kstatus(world_->Hub("agentdeployments", "agents")); };
+  EXPECT_EQ(account(), "InProgress") << "before the first visit";
+  EXPECT_EQ(deployment(), "InProgress");
+  for (int i = 0; i < 4; ++i) world_->Round();
+  EXPECT_EQ(account(), "Current") << "an account does not wait for its agent";
+  EXPECT_EQ(deployment(), "InProgress") << "the pods are not up";
+  Converge();
+  EXPECT_EQ(deployment(), "Current");
+  EditHub("agentdeployments", "agents",
+          [](Json::Value* live) { (*live)["spec"]["rollout"]["type"] = "Waves"; });
+  EXPECT_EQ(deployment(), "InProgress") << "edited and not seen";
+  world_->Round();
+  EXPECT_EQ(deployment(), "Failed") << "nothing goes on by itself";
+  Delete("clusteraccounts", "spoke");
+  EXPECT_EQ(account(), "Terminating");
 }
 
 TEST_F(InstallationTest, MoreFailingAccountsThanStatusHoldsAreCutAndTheStatusIsWritten) {

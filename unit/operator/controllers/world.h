@@ -85,6 +85,10 @@ class World {
         std::map<std::string, EndpointClient*>{{"default", context.endpoints["default"].get()}},
         [](const std::string&) {}, &servers_->clock);
     context.wake_account = context.wake_installer = context.wake_deployment = [](const Key&) {};
+    context.record = [this](const Event& event) {
+      events.push_back(base::StrCat(event.regarding.kind, "/", event.reason));
+      EXPECT_EQ(event.note.find("canary"), std::string::npos) << event.note;
+    };
     Watch(AccountType(), &context.accounts);
     Watch(DeploymentType(), &context.deployments);
     context.certificates = std::make_unique<Certificates>(config_, context.hub.get());
@@ -217,6 +221,7 @@ class World {
   Context context;
   std::vector<kube::ClusterAccess> dialled;
   absl::Status prepared;
+  std::vector<std::string> events;  // "kind/reason"
 
  private:
   void Turn(int left, std::promise<void>* done) {
