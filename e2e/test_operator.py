@@ -133,15 +133,16 @@ def test_a_killed_agent_pods_standby_takes_over_in_a_storm_without_a_list(both, 
     api = both.spoke.api()
     both.spoke.kubectl("create", "namespace", "storm")
     wait_for("an agent of the spoke serves", both.spoke.primary_pod, 30)
-    storm = Storm(api, "storm", writes=3000, rate=200, kinds=("ConfigMap", "Deployment", "Pod")).start()
-    storm.wait_until_fast()  # every kill lands while at least 100 writes a second run
-    primary = both.spoke.primary_pod()
-    mark = both.spoke.audit_size()
-    killing = both.spoke.kill_pod(primary)
-    gap, writes = Probe(api, "storm", lambda *object_name: rows.version("spoke", *object_name)).longest_gap(seconds=6)
-    assert storm.running()
-    killing.wait()
-    storm.join()
+    storm = Storm(api, "storm", writes=10**6, rate=250, threads=12, kinds=("ConfigMap", "Pod")).start()
+    try:
+        storm.wait_until_fast()  # every kill lands while at least 100 writes a second run
+        primary = both.spoke.primary_pod()
+        mark = both.spoke.audit_size()
+        killing = both.spoke.kill_pod(primary)
+        gap, writes = Probe(api, "storm", lambda *object_name: rows.version("spoke", *object_name)).longest_gap(seconds=6)
+        killing.wait()
+    finally:
+        storm.stop()
     print(f"longest time a write's row was not readable: {gap:.2f} s ({writes} writes probed, the storm at {storm.rate():.0f}/s)")
     assert gap < 10
     assert wait_for("another pod serves", both.spoke.primary_pod) != primary

@@ -149,3 +149,5 @@ class Fleet:
             self.helm("uninstall", release, "--namespace", namespace, "--ignore-not-found", "--wait")
         for cluster in self.clusters.values():
             cluster.kubectl("delete", "namespace", "fairlead", "fairlead-agent", "--ignore-not-found", "--timeout=90s")
+        if self.spoke:  # what the operator shares between accounts and therefore keeps
+            self.spoke.kubectl("delete", "clusterrole", "-l", "app.kubernetes.io/managed-by=fairlead-operator")

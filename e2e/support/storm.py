@@ -57,9 +57,6 @@ class Storm:
             self._left = 0
         return self.join()
 
-    def running(self):
-        return all(thread.is_alive() for thread in self._threads)
-
     def join(self):
         for thread in self._threads:
             thread.join()
