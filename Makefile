@@ -51,6 +51,10 @@ fuzz: deps ## build the fuzzers and run each for SECONDS (default 20)
 	@cmake --build build/fuzz -j $(JOBS) --target fuzzers
 	@tools/check/fuzz.sh build/fuzz $(or $(SECONDS),20)
 
+tidy: configure ## clang-tidy over what differs from main (ALL=1: over everything)
+	@cmake --build $(BUILD) -j $(JOBS) --target fairlead_api_grpc
+	@tools/check/tidy.py $(BUILD)
+
 check: configure ## layer order, headers that compile alone, reference pages that say what the code says
 	@tools/check/docs.py
 	@tools/check/layers.py $(BUILD)/layers.txt
