@@ -62,6 +62,10 @@ bench: deps ## measure the release build beside a floor (BENCH="B1 B3" names som
 	@cmake --build build/release -j $(JOBS) --target fairlead-agent bench-suite bench-floor
 	@build/release/bin/bench-suite $(BENCH)
 
+tidy: configure ## clang-tidy over what differs from main (ALL=1: over everything)
+	@cmake --build $(BUILD) -j $(JOBS) --target fairlead_api_grpc
+	@tools/check/tidy.py $(BUILD)
+
 check: configure docs ## layer order, headers that compile alone, reference pages that say what the code says
 	@tools/check/manifests.py
 	@tools/check/layers.py $(BUILD)/layers.txt

@@ -4,7 +4,7 @@
 #include <openssl/crypto.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <charconv>
 #include <map>
 #include <utility>
 
@@ -82,9 +82,20 @@ Json::Value KindJson(const store::Kind& kind) {
   return out;
 }
 
-// The members `body` may have, as the error says them.
-absl::Status OnlyKeys(const Json::Value& body, const std::vector<std::string>& known) {
+// The members `body` may have, as the error says them: texts and whole numbers. A value of another
+// type is an error too; taken for absent, a generation would be 0.
+absl::Status OnlyKeys(const Json::Value& body, const std::vector<std::string>& texts,
+                      const std::string& number, const std::vector<std::string>& others = {}) {
+  std::vector<std::string> known = texts;
+  known.push_back(number);
+  known.insert(known.end(), others.begin(), others.end());
   for (const std::string& key : body.getMemberNames()) {
+    if (std::find(texts.begin(), texts.end(), key) != texts.end() && !body[key].isString()) {
+      return absl::InvalidArgumentError(StrCat(key, ": must be a text"));
+    }
+    if (key == number && !body[key].isInt64()) {
+      return absl::InvalidArgumentError(StrCat(key, ": must be a whole number"));
+    }
     if (std::find(known.begin(), known.end(), key) != known.end()) continue;
     const std::string nearest(base::Nearest(key, known));
     return absl::InvalidArgumentError(StrCat(
@@ -232,7 +243,7 @@ void RestService::PutAccount(const net::HttpServerRequest& request, const std::s
     return Fail(*responder, 400, "Invalid", "the body must be an object with \"spec\"");
   }
   if (const absl::Status keys =
-          OnlyKeys(*body, {"owner", "ownerUid", "previousOwnerUid", "generation", "spec"});
+          OnlyKeys(*body, {"owner", "ownerUid", "previousOwnerUid"}, "generation", {"spec"});
       !keys.ok()) {
     return Fail(*responder, keys);
   }
@@ -242,7 +253,7 @@ void RestService::PutAccount(const net::HttpServerRequest& request, const std::s
   if (put.owner.empty()) put.owner = "rest";
   put.owner_uid = Text(*body, "ownerUid");
   put.previous_owner_uid = Text(*body, "previousOwnerUid");
-  put.generation = (*body)["generation"].isInt64() ? (*body)["generation"].asInt64() : 0;
+  put.generation = (*body)["generation"].asInt64();  // absent: 0
   put.spec_json = json::WriteJson((*body)["spec"]);
   WithRegistry(responder, [this, put, responder](registry::Registry& registry) {
     const auto account = registry.Put(put);
@@ -325,7 +336,12 @@ void RestService::Objects(const net::HttpServerRequest& request, Responder respo
   if (!value("namespace").empty()) page.filter.name_space = value("namespace");
   page.continue_token = value("continue");
   page.bodies = value("body") == "true";
-  if (!value("limit").empty()) page.limit = std::atoi(value("limit").c_str());
+  if (const std::string limit = value("limit"); !limit.empty()) {
+    const auto parsed = std::from_chars(limit.data(), limit.data() + limit.size(), page.limit);
+    if (parsed.ec != std::errc() || parsed.ptr != limit.data() + limit.size()) {
+      return Fail(*responder, 400, "Invalid", "limit: must be a whole number");
+    }
+  }
   const auto answer = [this, responder](const store::ObjectPageRequest& asked) {
     const auto found = options_.reader->Objects(asked);
     if (!found.ok()) return Fail(*responder, found.status());
@@ -398,7 +414,7 @@ void RestService::CreateToken(const net::HttpServerRequest& request, Responder r
   const auto body = json::ParseJson(request.body);
   if (!body.ok() || !body->isObject())
     return Fail(*responder, 400, "Invalid", "the body must be an object with \"identity\"");
-  if (const absl::Status keys = OnlyKeys(*body, {"identity", "lifetimeSeconds"}); !keys.ok())
+  if (const absl::Status keys = OnlyKeys(*body, {"identity"}, "lifetimeSeconds"); !keys.ok())
     return Fail(*responder, keys);
   const std::string identity = Text(*body, "identity");
   if (!ValidIdentity(identity))
