@@ -28,7 +28,7 @@ Hub::Hub(const HubOptions& options, store::WriterQueue* writer, store::Reader* r
       board_(board),
       loop_(loop),
       leases_({}),
-      admission_(options.concurrent_snapshots) {}
+      admission_({.tokens = options.concurrent_snapshots}) {}
 
 Hub::~Hub() = default;
 
@@ -36,6 +36,7 @@ void Hub::Start() { Tick(); }
 
 void Hub::Tick() {
   Carry(leases_.Tick(now()));
+  Admit(admission_.Tick(now()));
   // Standbys come and go without a grant that would tell of it.
   if (++ticks_ % kTicksPerPublish == 0) {
     for (const auto& [uid, account] : accounts_) Publish(uid);

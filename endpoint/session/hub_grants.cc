@@ -24,6 +24,7 @@ void FillPosition(const store::Position& from, v1::Position* to) {
   to->set_history(std::max<uint64_t>(1, from.history));
   to->set_resource_version(from.resource_version);
   to->set_count(from.count);
+  to->set_held(from.held);
   to->set_sum(base::ToBytes(from.sum));
   to->set_rules_hash(from.rules_hash);
   for (const store::Anchor& anchor : from.anchors) {
@@ -173,7 +174,7 @@ void Hub::DropGrant(const base::U128& account) {
   if (grant == grants_.end()) return;
   const uint64_t number = grant->second->number;
   grants_.erase(grant);
-  Admit(admission_.OwnerGone(number));
+  Admit(admission_.OwnerGone(number, now()));
 }
 
 // ------------------------------------------------------------------------------- changes
@@ -252,12 +253,18 @@ void Hub::OnCommitted(const base::U128& account, uint64_t number, uint64_t seq,
                               {"reason", one.reason}});
   }
   sender.Send(std::move(message));
-  for (const store::Want& want : result.wants) {
+  // A batch may hold several pages of a snapshot: only the answer to the last says that all are
+  // answered, else the snapshot ends before the bodies that the others want are here.
+  std::map<base::U128, size_t> last;
+  for (size_t i = 0; i < result.wants.size(); ++i) last[result.wants[i].snapshot_id] = i;
+  for (size_t i = 0; i < result.wants.size(); ++i) {
+    const store::Want& want = result.wants[i];
+    const bool more = last.at(want.snapshot_id) != i;
     v1::ChangesDown down;
     down.mutable_want()->set_account_uid(base::ToBytes(account));
     down.mutable_want()->set_term(grant.ledger.grant().term);
     down.mutable_want()->set_snapshot_id(base::ToBytes(want.snapshot_id));
-    down.mutable_want()->set_through_seq(seq);
+    down.mutable_want()->set_through_seq(more ? seq - 1 : seq);
     for (const store::ObjectName& name : want.names) {
       v1::ObjectName* one = down.mutable_want()->add_names();
       one->set_name_space(name.name_space);
@@ -270,7 +277,7 @@ void Hub::OnCommitted(const base::U128& account, uint64_t number, uint64_t seq,
       log::Warn("deletions are held by the account's protection",
                 {{"resource", outcome.kind.resource}, {"rows", outcome.held}});
     }
-    Admit(admission_.Done({number, base::ToBytes(outcome.snapshot_id)}));
+    Admit(admission_.Done({number, base::ToBytes(outcome.snapshot_id)}, now()));
   }
 }
 
@@ -282,7 +289,7 @@ void Hub::OnAsk(Session* session, const v1::SnapshotAsk& ask) {
   }
   log::Info("snapshot asked for",
             {{"account", accounts_[grant->first].name}, {"reason", ask.reason()}});
-  Admit(admission_.Ask({grant->second->number, ask.snapshot_id()}));
+  Admit(admission_.Ask({grant->second->number, ask.snapshot_id()}, now()));
 }
 
 void Hub::Admit(const std::vector<wire::SnapshotAdmission::Ticket>& tickets) {

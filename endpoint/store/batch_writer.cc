@@ -205,7 +205,17 @@ absl::Status BatchWriter::Bury(int64_t kind_id, const std::string& name_space,
       .status();
 }
 
-absl::Status BatchWriter::Unmark(const Stored& stored) {
+// An equal row is not written again, but for two things: it is not held any more, and in another
+// history it has another version. With the old one it would be an anchor that proves nothing, and
+// every start would be a list.
+absl::Status BatchWriter::Confirm(const Stored& stored, uint64_t history,
+                                  const std::string& version) {
+  if (history > stored.history) {
+    return sql::Run(*connection_,
+                    "UPDATE objects SET held = 0, history = ?, resource_version = ? WHERE id = ?",
+                    history, version, stored.id)
+        .status();
+  }
   if (!stored.held) return absl::OkStatus();
   return sql::Run(*connection_, "UPDATE objects SET held = 0 WHERE id = ?", stored.id).status();
 }
@@ -225,7 +235,7 @@ absl::Status BatchWriter::Upsert(const Batch& batch, KindRow* kind, const Row& r
     }
     if (stored->hash == row.hash && stored->uid == *row.uid) {
       ++result->unchanged;
-      return Unmark(*stored);
+      return Confirm(*stored, row.history, *row.resource_version);
     }
   } else {
     FAIRLEAD_ASSIGN_OR_RETURN(const bool buried, BuriedLater(kind->id, *row.name_space, *row.name,
@@ -314,6 +324,7 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const Change& change, Batc
 absl::Status BatchWriter::OnEntry(const Batch&, const Checkpoint& checkpoint, BatchResult*) {
   FAIRLEAD_ASSIGN_OR_RETURN(KindRow * kind, KindAt(checkpoint.kind));
   PositionRow& position = kind->positions[checkpoint.watch];
+  if (checkpoint.history < position.history) return absl::OkStatus();
   if (!position.resource_version.empty() &&
       Compare(checkpoint.history, checkpoint.resource_version, position.history,
               position.resource_version) == Order::kOlder) {

@@ -24,6 +24,10 @@ size_t BatchWriter::snapshot_keys() const {
   return keys;
 }
 
+void BatchWriter::Committed() {
+  std::erase_if(snapshots_, [](const auto& one) { return one.second.ended; });
+}
+
 void BatchWriter::ForgetSnapshots(const ShardKey& shard) {
   std::erase_if(snapshots_, [&](const auto& one) { return one.first.first == shard; });
 }
@@ -54,7 +58,14 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotBegin& begin
   snapshot.begin_seq = batch.seq;
   snapshot.rules_hash = begin.rules_hash;
   snapshot.complete_list = begin.complete_list;
-  kind->positions[begin.watch].changed = true;
+  PositionRow& position = kind->positions[begin.watch];
+  position.changed = true;
+  // Rows of the new history come from now on and outrank every version of the one before. A grant
+  // that began again in that one would be ignored, change for change.
+  if (begin.history > position.history) {
+    position.history = begin.history;
+    position.resource_version.clear();
+  }
   return absl::OkStatus();
 }
 
@@ -74,6 +85,7 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotPage& page,
   Want want{page.snapshot_id, {}};
   for (const SnapshotItem& item : page.items) {
     snapshot->seen.insert(KeyOf(kind->kind, item.name_space, item.name));
+    if (item.refused) continue;
     FAIRLEAD_RETURN_IF_ERROR(OnItem(batch, kind, snapshot->history, item, &want, result));
   }
   result->wants.push_back(std::move(want));
@@ -92,7 +104,7 @@ absl::Status BatchWriter::OnItem(const Batch& batch, KindRow* kind, uint64_t his
                             Find(kind->id, item.name_space, item.name));
   if (stored && stored->hash == item.content_hash && stored->uid == item.uid) {
     ++result->unchanged;
-    return Unmark(*stored);
+    return Confirm(*stored, history, item.resource_version);
   }
   if (stored && Compare(history, item.resource_version, stored->history,
                         stored->resource_version) == Order::kOlder) {
@@ -118,7 +130,7 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotEnd& end, Ba
   }
   if (kind == nullptr) return absl::InvalidArgumentError("a snapshot's end without its kind");
   SnapshotOutcome outcome{end.snapshot_id, kind->kind, snapshot->watch};
-  if (snapshot->complete_list) {
+  if (snapshot->complete_list && !end.incomplete) {
     FAIRLEAD_RETURN_IF_ERROR(Sweep(batch, kind, *snapshot, end.resource_version, &outcome));
   }
   result->deleted += outcome.deleted;
@@ -139,7 +151,7 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotEnd& end, Ba
   if (outcome.verified) position.verified_ms = clock_->WallMs() - end.age_ms;
   position.changed = true;
   result->ended.push_back(outcome);
-  snapshots_.erase({batch.shard, end.snapshot_id});
+  snapshot->ended = true;
   return absl::OkStatus();
 }
 
