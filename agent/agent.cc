@@ -83,7 +83,7 @@ void Agent::OnGrant(const v1::Grant& grant) {
 
 void Agent::OnRevoke(const v1::Revoke& revoke) {
   Account* account = ByUid(revoke.account_uid());
-  if (account != nullptr) account->OnRevoke(revoke.reason());
+  if (account != nullptr) account->OnRevoke(revoke.term(), revoke.reason());
 }
 
 // A scope that changed begins anew, from the positions of the grant that follows.
@@ -118,7 +118,7 @@ void Agent::OnAdmit(const v1::SnapshotAdmit& admit) {
 }
 
 void Agent::OnLost(const std::string& why) {
-  for (const auto& account : accounts_) account->OnRevoke(why);
+  for (const auto& account : accounts_) account->OnLost(why);
 }
 
 void Agent::Publish(metrics::Registry* registry) const {

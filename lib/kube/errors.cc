@@ -75,6 +75,7 @@ void ReadStatus(const Json::Value& status, ApiError* error) {
   error->status_reason = Printable(StringAt(status, "reason"), 64);
   error->message = Printable(StringAt(status, "message"), kMaxMessage);
   const Json::Value& details = At(status, "details");
+  error->object_name = Printable(StringAt(details, "name"), 256);
   for (const Json::Value& cause : At(details, "causes")) {
     if (error->causes.size() == kMaxCauses) break;
     error->causes.push_back({Printable(StringAt(cause, "reason"), 64),

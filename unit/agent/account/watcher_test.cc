@@ -65,7 +65,8 @@ class WatcherTest : public ::testing::Test, public WatchHost {
     if (entry.has_snapshot_page()) {
       return "page " + std::to_string(entry.snapshot_page().items_size());
     }
-    return entry.has_snapshot_end() ? "end" : "checkpoint";
+    if (!entry.has_snapshot_end()) return "checkpoint";
+    return entry.snapshot_end().incomplete() ? "incomplete end" : "end";
   }
   // A first snapshot, admitted and ended.
   void Settle() {
@@ -125,6 +126,58 @@ TEST_F(WatcherTest, AnAbandonedSnapshotKeepsItsAdmissionAndNoPositionGoesMeanwhi
   EXPECT_THAT(Sent(), ::testing::Contains("begin"));
   EndSnapshot();
   EXPECT_THAT(Sent(), ElementsAre("end", "checkpoint"));
+}
+
+// A server that has just started answers 404 to paths of custom resources; that is no deletion, and
+// the body is still wanted.
+TEST_F(WatcherTest, A404ThatNamesNoObjectIsNoDeletion) {
+  kube_.Put("pods", "shop", "web");
+  watcher_->Start(std::nullopt);
+  loop_.Run();
+  watcher_->OnAdmitted(asked_[0]);
+  loop_.Run();
+  EXPECT_THAT(Sent(), ElementsAre("begin", "page 1"));
+  kube_.Inject("/namespaces/shop/pods/web", {.status = 404, .body = "404 page not found\n"});
+  v1::Want want;
+  want.set_snapshot_id(asked_[0]);
+  want.set_through_seq(outbox_->last_seq());
+  want.add_names()->set_name_space("shop");
+  want.mutable_names(0)->set_name("web");
+  watcher_->OnWant(want);
+  loop_.Run();
+  EXPECT_THAT(Sent(), IsEmpty()) << "no end before the body";
+  loop_.Advance(seconds(2));
+  EXPECT_THAT(Sent(), ElementsAre("+web", "end", "checkpoint"));
+}
+
+TEST_F(WatcherTest, AWantedObjectThatIsGoneHoldsNothingUp) {
+  kube_.Put("pods", "shop", "web");
+  watcher_->Start(std::nullopt);
+  loop_.Run();
+  watcher_->OnAdmitted(asked_[0]);
+  loop_.Run();
+  (void)Sent();
+  kube_.Delete("pods", "shop", "web");
+  v1::Want want;
+  want.set_snapshot_id(asked_[0]);
+  want.set_through_seq(outbox_->last_seq());
+  want.add_names()->set_name_space("shop");
+  want.mutable_names(0)->set_name("web");
+  watcher_->OnWant(want);
+  loop_.Run();
+  EXPECT_THAT(Sent(), ElementsAre("-web", "end", "checkpoint"));
+}
+
+TEST_F(WatcherTest, AnUnreadableItemMakesTheListIncomplete) {
+  kube_.Put("pods", "shop", "web");
+  kube_.Put("pods", "shop", "odd", R"("metadata":{})");
+  watcher_->Start(std::nullopt);
+  loop_.Run();
+  watcher_->OnAdmitted(asked_[0]);
+  loop_.Run();
+  EXPECT_THAT(Sent(), ElementsAre("begin", "page 1"));
+  EndSnapshot();
+  EXPECT_THAT(Sent(), ElementsAre("incomplete end", "checkpoint"));
 }
 
 TEST_F(WatcherTest, AConnectionLostWhilePausedIsCheckedAllTheSame) {
