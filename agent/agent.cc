@@ -65,7 +65,9 @@ class Agent::Slot : public AccountHost {
   void Acked(const v1::Ack& ack) {
     if (seen_ && seen_->term() == ack.term()) seen_->set_seq(std::max(seen_->seq(), ack.seq()));
   }
-  void Revoked() { granted_ = false; }
+  // A revocation may be overtaken by the next grant's term.
+  void Revoked(uint64_t term) { granted_ = granted_ && seen_->term() != term; }
+  void Lost() { granted_ = false; }
 
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] base::Loop* worker() const { return worker_; }
@@ -210,8 +212,10 @@ void Agent::OnGrant(const v1::Grant& grant) {
 void Agent::OnRevoke(const v1::Revoke& revoke) {
   Slot* slot = ByUid(revoke.account_uid());
   if (slot == nullptr) return;
-  slot->Revoked();
-  slot->Tell([why = revoke.reason()](Account& account) { account.OnRevoke(why); });
+  slot->Revoked(revoke.term());
+  slot->Tell([term = revoke.term(), why = revoke.reason()](Account& account) {
+    account.OnRevoke(term, why);
+  });
 }
 
 // A scope that changed begins anew, from the positions of the grant that follows.
@@ -253,8 +257,8 @@ void Agent::OnAdmit(const v1::SnapshotAdmit& admit) {
 
 void Agent::OnLost(const std::string& why) {
   for (const auto& slot : slots_) {
-    slot->Revoked();
-    slot->Tell([why](Account& account) { account.OnRevoke(why); });
+    slot->Lost();
+    slot->Tell([why](Account& account) { account.OnLost(why); });
   }
 }
 

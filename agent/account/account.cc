@@ -165,9 +165,17 @@ void Account::OnPositions(const v1::Positions& positions) {
   Discover();
 }
 
-void Account::OnRevoke(const std::string& why) {
+// Positions of a later term may be here already: their stream is another one.
+void Account::OnRevoke(uint64_t term, const std::string& why) {
+  if (granted_ && term == grant_.term()) EndGrant(why);
+}
+
+void Account::OnLost(const std::string& why) {
   early_.clear();
-  if (!granted_) return;
+  if (granted_) EndGrant(why);
+}
+
+void Account::EndGrant(const std::string& why) {
   log::Info("grant ended", {{"account", name()}, {"reason", why}});
   StopWatches();
   granted_ = false;

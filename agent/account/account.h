@@ -52,7 +52,10 @@ class Account : public WatchHost {
 
   void OnGrant(const v1::Grant& grant);
   void OnPositions(const v1::Positions& positions);
-  void OnRevoke(const std::string& why);
+  // Of a term that is not the one granted: ignored.
+  void OnRevoke(uint64_t term, const std::string& why);
+  // The session is over, and with it everything of it.
+  void OnLost(const std::string& why);
   void OnAck(const v1::Ack& ack);
   void OnWant(const v1::Want& want);
   void OnAdmit(const v1::SnapshotAdmit& admit);
@@ -83,6 +86,7 @@ class Account : public WatchHost {
   void Probe();
   void Discover();
   void OnDiscovered(const kube::Discovery& discovery);
+  void EndGrant(const std::string& why);
   void StopWatches();
   void Flush();
   void ArmFlush();

@@ -45,7 +45,7 @@ std::optional<kube::Position> PositionOf(const v1::Position& from) {
   kube::Position position;
   position.history = from.history();
   position.resource_version = from.resource_version();
-  position.count = from.count();
+  position.count = from.count() - std::min(from.held(), from.count());
   for (const v1::Anchor& anchor : from.anchors()) {
     position.anchors.push_back(
         {anchor.name_space(), anchor.name(), anchor.uid(), anchor.resource_version()});
@@ -93,14 +93,15 @@ class Watcher::Request : public net::ResponseHandler {
 // Reads one wanted object again.
 class Watcher::Reread : public net::ResponseHandler {
  public:
-  Reread(Watcher* owner, v1::ObjectName name) : owner_(owner), name_(std::move(name)) {}
+  Reread(Watcher* owner, v1::ObjectName name, uint64_t history)
+      : owner_(owner), name_(std::move(name)), history_(history) {}
   void OnHeaders(int code, const net::Headers&) override { status_ = code; }
   void OnData(std::string_view data) override {
     if (body_.size() + data.size() <= kMaxRereadBody) body_.append(data);
   }
   void OnEnd(const absl::Status& why) override {
     done = true;
-    owner_->OnReread(name_, why.ok() ? status_ : 0, body_);
+    owner_->OnReread(name_, history_, why.ok() ? status_ : 0, body_);
   }
   std::unique_ptr<net::HttpStream> stream;
   bool done = false;
@@ -108,6 +109,7 @@ class Watcher::Reread : public net::ResponseHandler {
  private:
   Watcher* owner_;
   v1::ObjectName name_;
+  uint64_t history_;  // when it was asked for
   int status_ = 0;
   std::string body_;
 };
@@ -200,7 +202,7 @@ void Watcher::ApplyOne(const kube::Action& action) {
     query.resource_version = check->anchor.resource_version;
     check_ = Open(What::kAnchor, kube::ListTarget(target_.type, check->anchor.name_space, query));
   } else if (const auto* list = std::get_if<kube::OpenList>(&action)) {
-    if (list->continue_token.empty()) left_out_ = false;
+    if (list->continue_token.empty()) incomplete_ = false;
     list_ = Open(What::kList,
                  kube::ListTarget(target_.type, target_.name_space,
                                   {.limit = kPageSize, .continue_token = list->continue_token}));
@@ -238,7 +240,7 @@ void Watcher::ApplyOne(const kube::Action& action) {
   } else if (const auto* end = std::get_if<kube::EmitSnapshotEnd>(&action)) {
     bodies_ = false;
     admitted_ = false;
-    outbox->SnapshotEnd(watch_number_, end->resource_version, {end->consistent, !left_out_}, now());
+    outbox->SnapshotEnd(watch_number_, end->resource_version, end->consistent, incomplete_, now());
     host_->OutboxChanged();
   } else if (std::holds_alternative<kube::SnapshotAbandoned>(action)) {
     awaiting_wants_ = false;
@@ -291,7 +293,7 @@ void Watcher::FeedItem(Request* request, std::string_view text) {
   const auto object = reader_.ReadObject(text, cut_rules_);
   if (!object.ok()) {
     ++host_->counters()->invalid;
-    left_out_ = true;
+    if (request->what == What::kList) incomplete_ = true;
     log::Warn("list item left out",
               {{"resource", target_.type.resource}, {"error", object.status()}});
     return;
@@ -418,11 +420,11 @@ void Watcher::ListDone(Request* request) {
   }
   host_->counters()->oversize += meta->oversize_items;
   if (meta->oversize_items > 0) {
-    left_out_ = true;
     log::Warn("list items beyond the limit left out",
               {{"resource", target_.type.resource}, {"items", meta->oversize_items}});
   }
   if (what == What::kList) {
+    if (meta->oversize_items > 0) incomplete_ = true;
     return Apply(machine_.OnListPage(meta->resource_version, meta->continue_token, now()));
   }
   if (what == What::kProbe) {
@@ -451,7 +453,7 @@ void Watcher::PumpRereads() {
     v1::ObjectName name = std::move(wanted_.front());
     wanted_.pop_front();
     const std::string target = kube::ObjectPath(target_.type, name.name_space(), name.name());
-    auto reread = std::make_unique<Reread>(this, std::move(name));
+    auto reread = std::make_unique<Reread>(this, std::move(name), machine_.history());
     net::RequestOptions options;
     options.lane = net::Lane::kWatch;
     ++host_->counters()->rereads;
@@ -461,11 +463,16 @@ void Watcher::PumpRereads() {
   }
 }
 
-// What is gone needs nothing: its DELETED event comes by the watch. A 404 that is not about the
-// object (a server that has just started does not know every resource yet) says nothing.
-void Watcher::OnReread(const v1::ObjectName& name, int status, const std::string& body) {
-  const bool gone = status == 404 && kube::DecodeError(status, {}, body).object_absent();
-  if (status == 200) {
+// What is gone needs nothing: its DELETED event comes by the watch. What was read in another
+// history may have a version that this one has not reached, and would count as newer than all that
+// follows.
+void Watcher::OnReread(const v1::ObjectName& name, uint64_t history, int status,
+                       const std::string& body) {
+  const bool useless = history != machine_.history();
+  const bool gone = status == 404 && kube::DecodeError(status, {}, body).ObjectMissing(name.name());
+  if (useless) {
+    // The snapshot that wanted it is no more.
+  } else if (status == 200) {
     const auto object = reader_.ReadObject(body, cut_rules_);
     if (object.ok()) {
       seen_before_ = machine_.seen_version();
@@ -479,7 +486,7 @@ void Watcher::OnReread(const v1::ObjectName& name, int status, const std::string
     if (status == 401) host_->OnUnauthorized();
     wanted_.push_back(name);
   }
-  const bool failed = status != 200 && !gone;
+  const bool failed = status != 200 && !gone && !useless;
   host_->loop()->Post([this, alive = std::weak_ptr(alive_), failed] {
     if (!alive.lock()) return;
     std::erase_if(rereads_, [](const auto& one) { return one->done; });

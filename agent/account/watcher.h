@@ -63,7 +63,8 @@ class WatchHost {
 // The I/O of one list and watch: carries out what kube::WatchMachine decides, reads what comes,
 // cuts, hashes, and puts changes and snapshot parts into the outbox. It decides nothing itself.
 //
-// An object that cannot be read is counted, logged and left out; it hurts nothing else.
+// An object that cannot be read is counted, logged and left out; it hurts nothing else, and the end
+// of a list that held one deletes nothing.
 // Loop thread only.
 class Watcher {
  public:
@@ -104,7 +105,7 @@ class Watcher {
   void EmitItem();
   [[nodiscard]] bool Wanted(const json::ObjectView& object) const;
   void PumpRereads();
-  void OnReread(const v1::ObjectName& name, int status, const std::string& body);
+  void OnReread(const v1::ObjectName& name, uint64_t history, int status, const std::string& body);
   void CheckWants();
   [[nodiscard]] base::Time now() const { return host_->loop()->clock().Now(); }
 
@@ -120,8 +121,8 @@ class Watcher {
   bool paused_ = false;
   base::U128 salt_ = base::RandomU128();  // in RecentHashes, since the last snapshot began
   std::string snapshot_id_;
-  bool left_out_ = false;  // an item of the list under way could not be read
-  bool admitted_ = false;  // snapshot_id_, and its end was not sent yet
+  bool admitted_ = false;    // snapshot_id_, and its end was not sent yet
+  bool incomplete_ = false;  // something of the list under way could not be read
   std::string detail_;
   std::string seen_before_;
   const json::ObjectView* current_ = nullptr;  // what the machine was just fed

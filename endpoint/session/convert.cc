@@ -66,7 +66,7 @@ class Converter {
         snapshots_->End(Number(from.snapshot_id()));
         batch_->entries.emplace_back(
             store::SnapshotEnd{Number(from.snapshot_id()), from.resource_version(), from.count(),
-                               Number(from.sum()), from.age_ms(), from.partial()});
+                               Number(from.sum()), from.age_ms(), from.incomplete()});
         return;
       }
       case v1::Entry::ENTRY_NOT_SET:
@@ -107,11 +107,9 @@ class Converter {
                                Number(one.content_hash())};
       item.has_body = !one.body().empty();
       if (item.has_body) {
-        if (!CheckBody(secret, one.body(), item.content_hash, {one.name_space(), one.name()}, kind,
-                       &item.application)) {
-          continue;
-        }
-        item.body = one.body();
+        item.refused = !CheckBody(secret, one.body(), item.content_hash,
+                                  {one.name_space(), one.name()}, kind, &item.application);
+        if (!item.refused) item.body = one.body();
       }
       page.items.push_back(std::move(item));
     }

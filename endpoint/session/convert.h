@@ -29,8 +29,9 @@ class SnapshotKinds {
 // A decoded payload (wire::DecodePayload) as the store takes it. What the agent says is checked
 // once more: each body's hash is computed again, and a body that still holds what the rules cut (a
 // Secret's values first of all) is refused. Such rows are left out and named in `refused`; the rest
-// of the batch goes on. A page of a snapshot that `snapshots` does not know is judged as one of
-// Secrets. `batch` comes with shard, epoch, term and seq set.
+// of the batch goes on, and an item of a page still says that the object exists. A page of a
+// snapshot that `snapshots` does not know is judged as one of Secrets. `batch` comes with shard,
+// epoch, term and seq set.
 void ConvertPayload(const agent::v1::Payload& payload, bool keep_secret_data,
                     json::ObjectReader* reader, SnapshotKinds* snapshots, store::Batch* batch,
                     std::vector<store::Refused>* refused);

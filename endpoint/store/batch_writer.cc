@@ -12,8 +12,6 @@ namespace fairlead::endpoint::store {
 
 namespace {
 
-std::string ResourceName(const Kind& kind) { return base::StrCat(kind.resource, ".", kind.group); }
-
 U128 KeyOf(const Kind& kind, const std::string& name_space, const std::string& name) {
   return base::ObjectKey(kind.group, kind.resource, name_space, name);
 }
@@ -29,16 +27,6 @@ bool OfTheRow(const absl::Status& status) {
 BatchWriter::BatchWriter(sql::Connection* connection, const base::Clock* clock,
                          const WriterOptions& options)
     : connection_(connection), clock_(clock), options_(options) {}
-
-size_t BatchWriter::snapshot_keys() const {
-  size_t keys = 0;
-  for (const auto& [id, snapshot] : snapshots_) keys += snapshot.seen.size();
-  return keys;
-}
-
-void BatchWriter::ForgetSnapshots(const ShardKey& shard) {
-  std::erase_if(snapshots_, [&](const auto& one) { return one.first.first == shard; });
-}
 
 BatchWriter::Order BatchWriter::Compare(uint64_t history, const std::string& version,
                                         uint64_t other_history, const std::string& other_version) {
@@ -169,19 +157,6 @@ BatchWriter::PositionRow* BatchWriter::PositionOf(KindRow* kind, const std::stri
   return &found->second;
 }
 
-BatchWriter::Snapshot* BatchWriter::FindSnapshot(const Batch& batch, const U128& id) {
-  const auto found = snapshots_.find({batch.shard, id});
-  return found == snapshots_.end() ? nullptr : &found->second;
-}
-
-void BatchWriter::MarkSeen(const Batch& batch, const KindRow& kind, const U128& key) {
-  if (snapshots_.empty()) return;
-  for (auto at = snapshots_.lower_bound({batch.shard, U128{}});
-       at != snapshots_.end() && at->first.first == batch.shard; ++at) {
-    if (at->second.resource == ResourceName(kind.kind)) at->second.seen.insert(key);
-  }
-}
-
 absl::StatusOr<std::optional<BatchWriter::Stored>> BatchWriter::Find(int64_t kind_id,
                                                                      const std::string& name_space,
                                                                      const std::string& name) {
@@ -230,7 +205,17 @@ absl::Status BatchWriter::Bury(int64_t kind_id, const std::string& name_space,
       .status();
 }
 
-absl::Status BatchWriter::Unmark(const Stored& stored) {
+// An equal row is not written again, but for two things: it is not held any more, and in another
+// history it has another version. With the old one it would be an anchor that proves nothing, and
+// every start would be a list.
+absl::Status BatchWriter::Confirm(const Stored& stored, uint64_t history,
+                                  const std::string& version) {
+  if (history > stored.history) {
+    return sql::Run(*connection_,
+                    "UPDATE objects SET held = 0, history = ?, resource_version = ? WHERE id = ?",
+                    history, version, stored.id)
+        .status();
+  }
   if (!stored.held) return absl::OkStatus();
   return sql::Run(*connection_, "UPDATE objects SET held = 0 WHERE id = ?", stored.id).status();
 }
@@ -250,7 +235,7 @@ absl::Status BatchWriter::Upsert(const Batch& batch, KindRow* kind, const Row& r
     }
     if (stored->hash == row.hash && stored->uid == *row.uid) {
       ++result->unchanged;
-      return Unmark(*stored);
+      return Confirm(*stored, row.history, *row.resource_version);
     }
   } else {
     FAIRLEAD_ASSIGN_OR_RETURN(const bool buried, BuriedLater(kind->id, *row.name_space, *row.name,
@@ -339,11 +324,10 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const Change& change, Batc
 absl::Status BatchWriter::OnEntry(const Batch&, const Checkpoint& checkpoint, BatchResult*) {
   FAIRLEAD_ASSIGN_OR_RETURN(KindRow * kind, KindAt(checkpoint.kind));
   PositionRow& position = kind->positions[checkpoint.watch];
-  const bool back = position.resource_version.empty()
-                        ? checkpoint.history < position.history
-                        : Compare(checkpoint.history, checkpoint.resource_version, position.history,
-                                  position.resource_version) == Order::kOlder;
-  if (back) {
+  if (checkpoint.history < position.history) return absl::OkStatus();
+  if (!position.resource_version.empty() &&
+      Compare(checkpoint.history, checkpoint.resource_version, position.history,
+              position.resource_version) == Order::kOlder) {
     return absl::OkStatus();  // a position never goes back
   }
   position.history = checkpoint.history;
@@ -352,186 +336,6 @@ absl::Status BatchWriter::OnEntry(const Batch&, const Checkpoint& checkpoint, Ba
   position.fresh_ms = clock_->WallMs() - checkpoint.age_ms;
   position.changed = true;
   return absl::OkStatus();
-}
-
-absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotBegin& begin, BatchResult*) {
-  FAIRLEAD_ASSIGN_OR_RETURN(KindRow * kind, KindAt(begin.kind));
-  std::erase_if(snapshots_, [&](const auto& one) {
-    return one.first.first == batch.shard && one.second.resource == ResourceName(kind->kind) &&
-           one.second.watch == begin.watch;
-  });
-  Snapshot& snapshot = snapshots_[{batch.shard, begin.snapshot_id}];
-  snapshot.resource = ResourceName(kind->kind);
-  snapshot.watch = begin.watch;
-  snapshot.history = begin.history;
-  snapshot.begin_seq = batch.seq;
-  snapshot.rules_hash = begin.rules_hash;
-  snapshot.complete_list = begin.complete_list;
-  PositionRow& position = kind->positions[begin.watch];
-  // Rows of a newer history follow. Until its end says otherwise there is no position to resume
-  // from: whoever resumed from the old one would miss what happened between the two histories.
-  if (begin.history > position.history) {
-    position.history = begin.history;
-    position.resource_version.clear();
-  }
-  position.changed = true;
-  return absl::OkStatus();
-}
-
-absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotPage& page,
-                                  BatchResult* result) {
-  Snapshot* snapshot = FindSnapshot(batch, page.snapshot_id);
-  if (snapshot == nullptr)
-    return absl::InvalidArgumentError("a page of a snapshot that did not begin");
-  if (snapshot_keys() + page.items.size() > options_.max_snapshot_keys) {
-    return absl::AbortedError("too many snapshot keys are held in memory");
-  }
-  KindRow* kind = nullptr;
-  for (KindRow& one : kinds_) {
-    if (ResourceName(one.kind) == snapshot->resource) kind = &one;
-  }
-  if (kind == nullptr) return absl::InvalidArgumentError("a page without its kind");
-  Want want{page.snapshot_id, {}};
-  for (const SnapshotItem& item : page.items) {
-    snapshot->seen.insert(KeyOf(kind->kind, item.name_space, item.name));
-    FAIRLEAD_RETURN_IF_ERROR(OnItem(batch, kind, snapshot->history, item, &want, result));
-  }
-  result->wants.push_back(std::move(want));
-  return absl::OkStatus();
-}
-
-absl::Status BatchWriter::OnItem(const Batch& batch, KindRow* kind, uint64_t history,
-                                 const SnapshotItem& item, Want* want, BatchResult* result) {
-  if (item.has_body) {
-    const Row row{&item.name_space,       &item.name, &item.uid,
-                  &item.resource_version, history,    item.content_hash,
-                  &item.application,      0,          &item.body};
-    return Upsert(batch, kind, row, result);
-  }
-  FAIRLEAD_ASSIGN_OR_RETURN(const std::optional<Stored> stored,
-                            Find(kind->id, item.name_space, item.name));
-  if (stored && stored->hash == item.content_hash && stored->uid == item.uid) {
-    ++result->unchanged;
-    return Unmark(*stored);
-  }
-  if (stored && Compare(history, item.resource_version, stored->history,
-                        stored->resource_version) == Order::kOlder) {
-    ++result->outdated;
-    return absl::OkStatus();
-  }
-  if (!stored) {
-    FAIRLEAD_ASSIGN_OR_RETURN(const bool buried, BuriedLater(kind->id, item.name_space, item.name,
-                                                             history, item.resource_version));
-    if (buried) return absl::OkStatus();
-  }
-  want->names.push_back({item.name_space, item.name});
-  return absl::OkStatus();
-}
-
-absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotEnd& end, BatchResult* result) {
-  Snapshot* snapshot = FindSnapshot(batch, end.snapshot_id);
-  if (snapshot == nullptr)
-    return absl::InvalidArgumentError("the end of a snapshot that did not begin");
-  KindRow* kind = nullptr;
-  for (KindRow& one : kinds_) {
-    if (ResourceName(one.kind) == snapshot->resource) kind = &one;
-  }
-  if (kind == nullptr) return absl::InvalidArgumentError("a snapshot's end without its kind");
-  SnapshotOutcome outcome{end.snapshot_id, kind->kind, snapshot->watch};
-  if (snapshot->complete_list && !end.partial) {
-    FAIRLEAD_RETURN_IF_ERROR(Sweep(batch, kind, *snapshot, end.resource_version, &outcome));
-  }
-  result->deleted += outcome.deleted;
-  PositionRow& position = kind->positions[snapshot->watch];
-  const PositionRow before = position;
-  FAIRLEAD_RETURN_IF_ERROR(Recount(kind, snapshot->watch, &position));
-  if (position.resource_version.empty() ||
-      Compare(snapshot->history, end.resource_version, position.history,
-              position.resource_version) != Order::kOlder) {
-    position.history = snapshot->history;
-    position.resource_version = end.resource_version;
-    position.fresh_ms = clock_->WallMs() - end.age_ms;
-  }
-  position.rules_hash = snapshot->rules_hash;
-  const auto count = static_cast<int64_t>(end.count);
-  outcome.verified = position.count == count && position.sum == end.sum && before.count == count &&
-                     before.sum == end.sum;
-  if (outcome.verified) position.verified_ms = clock_->WallMs() - end.age_ms;
-  position.changed = true;
-  result->ended.push_back(outcome);
-  snapshots_.erase({batch.shard, end.snapshot_id});
-  return absl::OkStatus();
-}
-
-// Invariant 4: only keys not written since the list began and not in it; more than the protection
-// allows is held.
-absl::Status BatchWriter::Sweep(const Batch& batch, KindRow* kind, const Snapshot& snapshot,
-                                const std::string& version, SnapshotOutcome* outcome) {
-  struct Gone {
-    int64_t id;
-    ObjectName name;
-    bool held;
-  };
-  std::vector<Gone> gone;
-  int64_t rows = 0;
-  {
-    FAIRLEAD_ASSIGN_OR_RETURN(
-        const auto query,
-        connection_->Prepare(
-            "SELECT id, object_key, seq, namespace, name, held FROM objects WHERE kind = ?"));
-    sql::Bind(*query, kind->id);
-    for (;;) {
-      FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
-      if (!row) break;
-      if (!snapshot.watch.empty() && query->Text(3) != snapshot.watch) continue;
-      ++rows;
-      if (static_cast<uint64_t>(query->Int(2)) >= snapshot.begin_seq) continue;
-      if (snapshot.seen.contains(query->Number128(1))) continue;
-      gone.push_back({query->Int(0),
-                      {std::string(query->Text(3)), std::string(query->Text(4))},
-                      query->Int(5) != 0});
-    }
-  }
-  const auto n = static_cast<int64_t>(gone.size());
-  const DeletionProtection& protection = batch.protection;
-  const bool hold = n > static_cast<int64_t>(protection.max_count) ||
-                    (n > 10 && n * 100 > rows * static_cast<int64_t>(protection.max_percent));
-  for (const Gone& one : gone) {
-    if (hold) {
-      ++outcome->held;
-      if (one.held) continue;
-      FAIRLEAD_RETURN_IF_ERROR(
-          sql::Run(*connection_, "UPDATE objects SET held = 1 WHERE id = ?", one.id).status());
-      continue;
-    }
-    ++outcome->deleted;
-    FAIRLEAD_RETURN_IF_ERROR(
-        sql::Run(*connection_, "DELETE FROM objects WHERE id = ?", one.id).status());
-    FAIRLEAD_RETURN_IF_ERROR(
-        Bury(kind->id, one.name.name_space, one.name.name, snapshot.history, version, batch.seq));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status BatchWriter::Recount(KindRow* kind, const std::string& watch, PositionRow* position) {
-  position->count = 0;
-  position->sum = {};
-  FAIRLEAD_ASSIGN_OR_RETURN(
-      const auto query,
-      connection_->Prepare(
-          "SELECT object_key, content_hash, namespace FROM objects WHERE kind = ?"));
-  sql::Bind(*query, kind->id);
-  for (;;) {
-    FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
-    if (!row) return absl::OkStatus();
-    const std::string_view name_space = query->Text(2);
-    const bool other =
-        watch.empty() ? !name_space.empty() && kind->positions.contains(std::string(name_space))
-                      : name_space != watch;
-    if (other) continue;
-    ++position->count;
-    position->sum += base::SumTerm(query->Number128(0), query->Number128(1));
-  }
 }
 
 }  // namespace fairlead::endpoint::store

@@ -18,11 +18,14 @@ namespace fairlead::endpoint::store {
 // InvalidArgument and ResourceExhausted as BatchResult says; other errors are the database's.
 //
 // What it remembers between batches is which keys each snapshot under way has seen. A batch that is
-// rolled back and applied again leaves the same behind.
+// rolled back and applied again leaves the same behind; what an end ended is kept until
+// Committed().
 class BatchWriter {
  public:
   BatchWriter(sql::Connection* connection, const base::Clock* clock, const WriterOptions& options);
   absl::Status Apply(const Batch& batch, BatchResult* result);
+  // What was applied is in the database now.
+  void Committed();
   void ForgetSnapshots(const ShardKey& shard);
   [[nodiscard]] size_t snapshot_keys() const;
 
@@ -50,6 +53,7 @@ class BatchWriter {
     uint64_t begin_seq = 0;
     std::string rules_hash;
     bool complete_list = false;
+    bool ended = false;
     absl::flat_hash_set<U128> seen;
   };
   // A stored object, as far as deciding needs it.
@@ -99,7 +103,7 @@ class BatchWriter {
                                    const std::string& version);
   absl::Status Bury(int64_t kind_id, const std::string& name_space, const std::string& name,
                     uint64_t history, const std::string& version, uint64_t seq);
-  absl::Status Unmark(const Stored& stored);
+  absl::Status Confirm(const Stored& stored, uint64_t history, const std::string& version);
   void MarkSeen(const Batch& batch, const KindRow& kind, const U128& key);
   absl::StatusOr<KindRow*> KindAt(uint32_t index);
   Snapshot* FindSnapshot(const Batch& batch, const U128& id);

@@ -81,6 +81,9 @@ struct SnapshotItem {
   std::string resource_version;
   U128 content_hash;
   bool has_body = false;
+  // What came of it is not fit to be stored; known only is that the list has it, so that its row,
+  // if there is one, stays.
+  bool refused = false;
   std::string application;  // only with a body
   std::string body;
 };
@@ -96,7 +99,7 @@ struct SnapshotEnd {
   uint64_t count = 0;
   U128 sum;
   int64_t age_ms = 0;
-  bool partial = false;  // not all items could be read: it deletes nothing
+  bool incomplete = false;  // the list held what could not be read: absence proves nothing
 };
 
 using Entry = std::variant<Change, Checkpoint, SnapshotBegin, SnapshotPage, SnapshotEnd>;

@@ -46,7 +46,9 @@ class Writer::Impl {
         lost.insert(*fenced);
         continue;
       }
-      return Commit(&transaction, batches, *results);
+      FAIRLEAD_RETURN_IF_ERROR(Commit(&transaction, batches, *results));
+      batch_writer_.Committed();
+      return absl::OkStatus();
     }
   }
 

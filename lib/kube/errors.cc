@@ -75,14 +75,12 @@ void ReadStatus(const Json::Value& status, ApiError* error) {
   error->status_reason = Printable(StringAt(status, "reason"), 64);
   error->message = Printable(StringAt(status, "message"), kMaxMessage);
   const Json::Value& details = At(status, "details");
+  error->object_name = Printable(StringAt(details, "name"), 256);
   for (const Json::Value& cause : At(details, "causes")) {
     if (error->causes.size() == kMaxCauses) break;
     error->causes.push_back({Printable(StringAt(cause, "reason"), 64),
                              Printable(StringAt(cause, "message"), kMaxMessage),
                              Printable(StringAt(cause, "field"), 256)});
-  }
-  if (error->code == 404 && error->status_reason == "NotFound") {
-    error->absent_name = Printable(StringAt(details, "name"), 253);
   }
   const Json::Value& retry = At(details, "retryAfterSeconds");
   if (retry.isInt64() && retry.asInt64() > 0) error->retry_after = RetryAfter(retry.asInt64());

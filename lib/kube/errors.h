@@ -45,15 +45,17 @@ struct ApiError {
   std::string status_reason;        // Status.reason as sent, "" for other bodies
   std::string message;              // safe to print, at most 1 KiB
   std::vector<StatusCause> causes;  // at most 32; safe to print
+  std::string object_name;          // details.name: the object that this is about; safe to print
   // Header Retry-After, else details.retryAfterSeconds; at most 10 minutes.
   std::optional<base::Duration> retry_after;
-  // Of a 404 about one object: its name. "" when it is the path or the resource that is not known,
-  // which says nothing about objects (a server that has just started, a CRD not read yet).
-  std::string absent_name;
   // The server's token to go on with an expired list, inconsistently (410 only).
   std::string continue_token;
 
-  [[nodiscard]] bool object_absent() const { return !absent_name.empty(); }
+  // The object does not exist. A 404 that names none is about the path: a server that has just
+  // started answers it for custom resources, whatever exists.
+  [[nodiscard]] bool ObjectMissing(std::string_view name) const {
+    return reason == Reason::kNotFound && status_reason == "NotFound" && object_name == name;
+  }
   [[nodiscard]] bool expired() const {
     return reason == Reason::kGone || reason == Reason::kExpired;
   }

@@ -92,10 +92,12 @@ Actions WatchMachine::OnProbe(std::string_view list_version, bool empty, base::T
     RetryWatch(Malformed("a list without a resourceVersion"), now);
   } else if (fresh_) {
     Proven(now);
-  } else if (!seen_.empty() && !base::CompareResourceVersions(list_version, seen_) &&
-             list_version != seen_) {
+  } else if (seen_.empty()) {
+    // Rows without a position may be newer than what one object that still matches tells.
     NotProven();
-  } else if (!seen_.empty() && Older(list_version, seen_)) {
+  } else if (!base::CompareResourceVersions(list_version, seen_) && list_version != seen_) {
+    NotProven();
+  } else if (Older(list_version, seen_)) {
     NotProven();
   } else if (anchors_.empty()) {
     if (known_empty_ && empty) {

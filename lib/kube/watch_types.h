@@ -25,7 +25,7 @@ struct Position {
   uint64_t history = 1;
   std::string resource_version;  // "" when only rows are known: a snapshot follows
   std::vector<Anchor> anchors;   // surviving upserts
-  uint64_t count = 0;            // rows of this kind and watch
+  uint64_t count = 0;            // rows of this kind and watch that are not held
 };
 
 enum class SnapshotReason { kFirst, kExpired, kRules, kRestored, kAudit };

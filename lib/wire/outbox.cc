@@ -23,12 +23,12 @@ base::U128 KeyOf(const v1::Kind& kind, const v1::Change& change) {
   return KeyOf(kind, change.name_space(), change.name());
 }
 
-// An object that was read again may be older than what the watch has said of it meanwhile.
-bool OlderThan(const v1::Change& change, const v1::Change& pending) {
-  if (change.history() != pending.history()) return change.history() < pending.history();
+// An object that was read again may come later than an event that is newer than what was read.
+bool Overtaken(const v1::Change& pending, const v1::Change& change) {
+  if (pending.history() != change.history()) return pending.history() > change.history();
   const auto order =
       base::CompareResourceVersions(change.resource_version(), pending.resource_version());
-  return order && *order < 0;
+  return order.has_value() && *order < 0;
 }
 
 uint32_t Age(base::Time received, base::Time now) {
@@ -50,15 +50,15 @@ void Outbox::Change(int watch, v1::Change change, const std::string& seen_before
   const base::U128 key = KeyOf(state.watch.kind, change);
   const size_t bytes = change.ByteSizeLong() + kEntryOverhead;
   const auto [place, fresh] = by_key_.emplace(key, next_live_);
+  if (!fresh && Overtaken(live_[place->second].change, change)) return;
   if (fresh) {
     Live& live = live_[next_live_++];
     live.watch = watch;
     live.seen_before = seen_before;
     ++state.live;
   } else {
-    ++coalesced_;
-    if (OlderThan(change, live_[place->second].change)) return;
     pending_bytes_ -= live_[place->second].bytes;
+    ++coalesced_;
   }
   Live& live = live_[place->second];
   live.change = std::move(change);
@@ -95,13 +95,27 @@ void Outbox::SnapshotBegin(int watch, v1::SnapshotBegin begin, base::Time now) {
   // What changes from now on is newer than the list, so it may not join what is pending from
   // before.
   for (const auto& [number, live] : live_) {
-    if (live.watch == watch && !live.begin) by_key_.erase(KeyOf(state.watch.kind, live.change));
+    if (live.watch == watch && !live.mark) by_key_.erase(KeyOf(state.watch.kind, live.change));
+  }
+  // The end of the snapshot before may still wait behind other watches' pages: it goes first, as a
+  // begin ends what it finds.
+  for (auto part = parts_.begin(); part != parts_.end();) {
+    if (part->watch != watch || !part->entry.has_snapshot_end()) {
+      ++part;
+      continue;
+    }
+    Live& end = live_[next_live_++];
+    end.watch = watch;
+    end.received = part->received;
+    end.bytes = part->bytes;
+    end.mark = std::move(part->entry);
+    part = parts_.erase(part);
   }
   Live& live = live_[next_live_++];
   live.watch = watch;
   live.received = now;
   live.bytes = begin.ByteSizeLong() + kEntryOverhead;
-  live.begin = std::move(begin);
+  *live.mark.emplace().mutable_snapshot_begin() = std::move(begin);
   pending_bytes_ += live.bytes;
   oldest_ = std::min(oldest_, now);
 }
@@ -161,16 +175,17 @@ void Outbox::OnWant(const std::string& snapshot_id, uint64_t through_seq) {
   }
 }
 
-void Outbox::SnapshotEnd(int watch, const std::string& resource_version, const ListQuality& list,
-                         base::Time now) {
+void Outbox::SnapshotEnd(int watch, const std::string& resource_version, bool consistent,
+                         bool incomplete, base::Time now) {
   WatchState& state = watches_[static_cast<size_t>(watch)];
   if (!state.snapshot) return;
   v1::Entry entry;
   v1::SnapshotEnd* end = entry.mutable_snapshot_end();
   end->set_snapshot_id(state.snapshot->id);
   end->set_resource_version(resource_version);
-  end->set_partial(!list.whole);
-  if (list.consistent) {
+  end->set_incomplete(incomplete);
+  ++state.ends;
+  if (consistent && !incomplete) {
     end->set_count(state.snapshot->count);
     end->set_sum(base::ToBytes(state.snapshot->sum));
   }
@@ -179,16 +194,21 @@ void Outbox::SnapshotEnd(int watch, const std::string& resource_version, const L
 
 void Outbox::AbandonSnapshot(int watch) {
   WatchState& state = watches_[static_cast<size_t>(watch)];
-  state.snapshot.reset();
   state.seen.clear();
+  if (!state.snapshot) return;
+  const std::string id = state.snapshot->id;
+  state.snapshot.reset();
   std::erase_if(live_, [&](const auto& entry) {
-    const bool begin = entry.second.watch == watch && entry.second.begin.has_value();
-    if (begin) pending_bytes_ -= entry.second.bytes;
-    return begin;
+    const auto& [number, live] = entry;
+    const bool own =
+        live.watch == watch && live.mark && live.mark->snapshot_begin().snapshot_id() == id;
+    if (own) pending_bytes_ -= live.bytes;
+    return own;
   });
   std::erase_if(parts_, [&](const Part& part) {
-    if (part.watch == watch) pending_bytes_ -= part.bytes;
-    return part.watch == watch;
+    const bool own = part.watch == watch && part.entry.snapshot_page().snapshot_id() == id;
+    if (own) pending_bytes_ -= part.bytes;
+    return own;
   });
 }
 
@@ -202,7 +222,7 @@ void Outbox::OnAck(const v1::Ack& ack) {
 }
 
 bool Outbox::MayCheckpoint(const WatchState& watch) const {
-  if (watch.seen.empty() || watch.snapshot) return false;
+  if (watch.seen.empty() || watch.snapshot || watch.ends > 0) return false;
   return watch.seen != watch.checkpointed || watch.history != watch.checkpointed_history;
 }
 
@@ -232,16 +252,22 @@ void Outbox::TakeLive(v1::Payload* payload, std::map<int, uint32_t>* kinds, size
                       base::Time now) {
   while (!live_.empty() && *bytes < options_.batch_raw_bytes) {
     // A row of the begin's own batch counts as written after it.
-    if (live_.begin()->second.begin && payload->entries_size() > 0) return;
+    const auto& mark = live_.begin()->second.mark;
+    if (mark && mark->has_snapshot_begin() && payload->entries_size() > 0) return;
     const uint64_t number = live_.begin()->first;
     Live live = std::move(live_.begin()->second);
     live_.erase(live_.begin());
     WatchState& state = watches_[static_cast<size_t>(live.watch)];
-    if (live.begin) {
+    if (live.mark) {
       pending_bytes_ -= live.bytes;
       *bytes += live.bytes;
-      live.begin->set_kind(KindIndex(live.watch, payload, kinds));
-      *payload->add_entries()->mutable_snapshot_begin() = *std::move(live.begin);
+      const uint32_t kind = KindIndex(live.watch, payload, kinds);
+      if (live.mark->has_snapshot_begin()) {
+        live.mark->mutable_snapshot_begin()->set_kind(kind);
+      } else {
+        TakeEnd(live.watch, live.received, now, live.mark->mutable_snapshot_end());
+      }
+      *payload->add_entries() = *std::move(live.mark);
       continue;
     }
     const auto known = by_key_.find(KeyOf(state.watch.kind, live.change));
@@ -269,15 +295,19 @@ void Outbox::TakeParts(v1::Payload* payload, std::map<int, uint32_t>* kinds, siz
       --state.snapshot->parts_queued;
       state.snapshot->last_page_seq = seq_ + 1;
     } else if (part.entry.has_snapshot_end()) {
-      part.entry.mutable_snapshot_end()->set_age_ms(Age(part.received, now));
-      if (state.snapshot && state.snapshot->id == part.entry.snapshot_end().snapshot_id()) {
-        state.snapshot.reset();
-      }
-      state.urgent = true;
-      moved_ = true;
+      TakeEnd(part.watch, part.received, now, part.entry.mutable_snapshot_end());
     }
     *payload->add_entries() = std::move(part.entry);
   }
+}
+
+void Outbox::TakeEnd(int watch, base::Time received, base::Time now, v1::SnapshotEnd* end) {
+  WatchState& state = watches_[static_cast<size_t>(watch)];
+  end->set_age_ms(Age(received, now));
+  if (state.snapshot && state.snapshot->id == end->snapshot_id()) state.snapshot.reset();
+  --state.ends;
+  state.urgent = true;
+  moved_ = true;
 }
 
 // Behind the changes of the same batch, so that they land together.

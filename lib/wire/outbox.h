@@ -69,13 +69,12 @@ class Outbox {
   // True when every page of the watch's snapshot was answered by a Want.
   [[nodiscard]] bool PagesAnswered(int watch) const;
   void OnWant(const std::string& snapshot_id, uint64_t through_seq);
-  struct ListQuality {
-    bool consistent = true;  // all pages of one version; else count and sum are left out
-    bool whole = true;       // every item was read; else the end deletes nothing
-  };
-  void SnapshotEnd(int watch, const std::string& resource_version, const ListQuality& list,
+  // Adds count and sum, unless the list was not of one version. `incomplete`: something of the list
+  // could not be read, so nothing may be concluded from absence.
+  void SnapshotEnd(int watch, const std::string& resource_version, bool consistent, bool incomplete,
                    base::Time now);
-  // No checkpoint of the watch follows until Seen() says again what is complete.
+  // What is pending of the snapshot begun last goes; the end of one before stays. No checkpoint of
+  // the watch follows until Seen() says again what is complete.
   void AbandonSnapshot(int watch);
 
   void OnAck(const agent::v1::Ack& ack);
@@ -94,8 +93,9 @@ class Outbox {
   struct Live {
     int watch = 0;
     agent::v1::Change change;
-    std::optional<agent::v1::SnapshotBegin> begin;  // instead of a change
-    std::string seen_before;                        // of the first event in it
+    // A snapshot's begin, or the end of the one before it, instead of a change.
+    std::optional<agent::v1::Entry> mark;
+    std::string seen_before;  // of the first event in it
     base::Time received{};
     size_t bytes = 0;
   };
@@ -125,12 +125,14 @@ class Outbox {
     uint64_t checkpointed_history = 0;
     base::Time seen_at{};
     uint64_t live = 0;  // entries pending
+    uint64_t ends = 0;  // of snapshots, pending
     bool urgent = false;
     std::optional<Snapshot> snapshot;
   };
 
   void QueuePart(int watch, agent::v1::Entry entry, base::Time now);
   void FlushItems(int watch, base::Time now);
+  void TakeEnd(int watch, base::Time received, base::Time now, agent::v1::SnapshotEnd* end);
   [[nodiscard]] bool MayCheckpoint(const WatchState& watch) const;
   [[nodiscard]] bool CheckpointDue(base::Time now) const;
   uint32_t KindIndex(int watch, agent::v1::Payload* payload, std::map<int, uint32_t>* kinds) const;

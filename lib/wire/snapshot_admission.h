@@ -9,11 +9,13 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "lib/base/clock.h"
 
 namespace fairlead::wire {
 
 // Admits at most `tokens` snapshots at a time over all accounts, in the order they asked, so that
-// an outage does not end in a storm of lists. Pure; one thread.
+// an outage does not end in a storm of lists. One that has no end in `most_time` may go on, but
+// counts no more: a cluster that hangs holds up nobody else's. Pure; one thread.
 class SnapshotAdmission {
  public:
   struct Ticket {
@@ -27,26 +29,30 @@ class SnapshotAdmission {
     }
   };
 
-  // `most_per_owner` bounds what one agent can queue for one grant.
-  explicit SnapshotAdmission(size_t tokens, size_t most_per_owner = 1024)
-      : tokens_(tokens), most_per_owner_(most_per_owner) {}
+  struct Options {
+    size_t tokens = 8;
+    size_t most_per_owner = 1024;  // what one agent can queue for one grant
+    base::Duration most_time = base::minutes(10);
+  };
+  explicit SnapshotAdmission(const Options& options) : options_(options) {}
 
   // Each returns the tickets admitted by it, which may be others than the one given.
-  [[nodiscard]] std::vector<Ticket> Ask(const Ticket& ticket);
-  [[nodiscard]] std::vector<Ticket> Done(const Ticket& ticket);
-  [[nodiscard]] std::vector<Ticket> OwnerGone(uint64_t owner);
+  [[nodiscard]] std::vector<Ticket> Ask(const Ticket& ticket, base::Time now);
+  [[nodiscard]] std::vector<Ticket> Done(const Ticket& ticket, base::Time now);
+  [[nodiscard]] std::vector<Ticket> OwnerGone(uint64_t owner, base::Time now);
+  // Those that took too long count no more.
+  [[nodiscard]] std::vector<Ticket> Tick(base::Time now);
 
   [[nodiscard]] bool Admitted(const Ticket& ticket) const { return admitted_.contains(ticket); }
   [[nodiscard]] size_t admitted() const { return admitted_.size(); }
   [[nodiscard]] size_t waiting() const { return waiting_.size(); }
 
  private:
-  std::vector<Ticket> Admit();
+  std::vector<Ticket> Admit(base::Time now);
   void Forget(uint64_t owner);
 
-  const size_t tokens_;
-  const size_t most_per_owner_;
-  absl::flat_hash_set<Ticket> admitted_;
+  const Options options_;
+  absl::flat_hash_map<Ticket, base::Time> admitted_;  // since when
   std::deque<Ticket> queue_;  // in order of asking; those no longer in waiting_ are skipped
   absl::flat_hash_set<Ticket> waiting_;
   absl::flat_hash_map<uint64_t, size_t> per_owner_;

@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -13,8 +14,9 @@ using base::Duration;
 // One exchange, shared by the client's stream and the server's reply.
 class Exchange : public std::enable_shared_from_this<Exchange> {
  public:
-  Exchange(base::Loop* loop, const net::RequestOptions& options, net::ResponseHandler* handler)
-      : loop_(loop), options_(options), handler_(handler) {}
+  Exchange(base::Loop* loop, const net::RequestOptions& options, net::ResponseHandler* handler,
+           std::function<Duration()> delay)
+      : loop_(loop), options_(options), handler_(handler), delay_(std::move(delay)) {}
 
   void Arm() {
     Watchdog(&first_byte_, options_.first_byte_timeout);
@@ -23,7 +25,20 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void Give(std::function<void(net::ResponseHandler*)> event) {
     if (handler_ == nullptr) return;
     events_.push_back(std::move(event));
-    loop_->Post([self = shared_from_this()] { self->Deliver(); });
+    const Duration delay = delay_ ? delay_() : Duration::zero();
+    if (delay <= Duration::zero()) {
+      loop_->Post([self = shared_from_this()] { self->Arrive(); });
+      return;
+    }
+    Later(delay, [self = shared_from_this()] { self->Arrive(); });
+  }
+  void Later(Duration delay, std::function<void()> task) {
+    const uint64_t number = next_flight_++;
+    flights_[number] =
+        loop_->After(delay, [self = shared_from_this(), number, task = std::move(task)] {
+          self->flights_.erase(number);
+          task();
+        });
   }
   void Headers(int status, const net::Headers& headers) {
     Give([this, status, headers](net::ResponseHandler* handler) {
@@ -49,6 +64,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     first_byte_.reset();
     total_.reset();
     idle_.reset();
+    flights_.clear();
   }
   void SetPaused(bool paused) {
     paused_ = paused;
@@ -57,14 +73,18 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   [[nodiscard]] bool gone() const { return handler_ == nullptr; }
 
  private:
-  void Deliver() {
-    if (paused_ || handler_ == nullptr || events_.empty()) return;
-    const auto event = std::move(events_.front());
-    events_.pop_front();
-    event(handler_);
+  // Some piece has travelled; the oldest comes out, whichever it was.
+  void Arrive() {
+    ++arrived_;
+    DeliverAll();
   }
   void DeliverAll() {
-    while (!paused_ && handler_ != nullptr && !events_.empty()) Deliver();
+    while (!paused_ && handler_ != nullptr && arrived_ > 0) {
+      --arrived_;
+      const auto event = std::move(events_.front());
+      events_.pop_front();
+      event(handler_);
+    }
   }
   void Watchdog(std::unique_ptr<base::Timer>* timer, Duration after) {
     if (after <= Duration::zero()) return;
@@ -84,7 +104,11 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   net::RequestOptions options_;
   net::ResponseHandler* handler_;  // nullptr once ended or cancelled
   std::deque<std::function<void(net::ResponseHandler*)>> events_;
+  size_t arrived_ = 0;  // of events_
   bool paused_ = false;
+  std::function<Duration()> delay_;
+  std::map<uint64_t, std::unique_ptr<base::Timer>> flights_;
+  uint64_t next_flight_ = 0;
   std::unique_ptr<base::Timer> first_byte_;
   std::unique_ptr<base::Timer> total_;
   std::unique_ptr<base::Timer> idle_;
@@ -121,14 +145,20 @@ class Stream : public net::HttpStream {
 std::unique_ptr<net::HttpStream> MemoryTransport::Start(net::HttpRequest request,
                                                         const net::RequestOptions& options,
                                                         net::ResponseHandler* handler) {
-  auto exchange = std::make_shared<Exchange>(loop_, options, handler);
+  auto exchange = std::make_shared<Exchange>(loop_, options, handler, delay_);
   exchange->Arm();
   if (unreachable_) {
     exchange->End(absl::UnavailableError("fake: connection refused"));
   } else {
-    loop_->Post([server = server_, exchange, r = std::move(request)] {
+    auto ask = [server = server_, exchange, r = std::move(request)] {
       if (!exchange->gone()) server(r, std::make_shared<Reply>(exchange));
-    });
+    };
+    const Duration delay = delay_ ? delay_() : Duration::zero();
+    if (delay <= Duration::zero()) {
+      loop_->Post(std::move(ask));
+    } else {
+      exchange->Later(delay, std::move(ask));
+    }
   }
   return std::make_unique<Stream>(exchange);
 }

@@ -25,11 +25,15 @@ class MemoryTransport : public net::HttpTransport {
                                                        net::ResponseHandler* handler) override;
   // Every request fails as if the server's address were black-holed or refused.
   void set_unreachable(bool unreachable) { unreachable_ = unreachable; }
+  // How long each piece of an answer travels; pieces of one answer keep their order, those of
+  // different answers need not. Null = no time.
+  void set_delay(std::function<base::Duration()> delay) { delay_ = std::move(delay); }
 
  private:
   Server server_;
   base::Loop* loop_;
   bool unreachable_ = false;
+  std::function<base::Duration()> delay_;
 };
 
 }  // namespace fairlead::fakes

@@ -46,6 +46,7 @@ WorldOptions OptionsOf(uint64_t seed, const std::string& database) {
 Driver::Driver(uint64_t seed, const std::string& database, bool verbose)
     : random_(seed), verbose_(verbose), world_(OptionsOf(seed, database)) {
   states_.resize(world_.accounts());
+  if (verbose_) world_.Observe([this](const std::string& batch) { Say(batch); });
 }
 
 uint64_t Driver::Pick(uint64_t below) { return base::NextRandom(&random_) % below; }
@@ -68,6 +69,8 @@ std::string Driver::Run() {
 
 void Driver::Step() {
   const uint64_t what = Pick(100);
+  if (!world_.endpoint_up() && Chance(30)) world_.StartEndpoint();
+  if (!world_.agent_up(0) && !world_.agent_up(1) && Chance(30)) world_.StartAgent(0);
   if (what < 40) {
     Write();
   } else if (what < 60) {
@@ -123,6 +126,7 @@ void Driver::WriteOne(size_t account) {
              StrCat(R"("data":{"n":")", Pick(3), R"(","pad":")", pad, "\"}"));
   }
   state.written[kube.version()] = what;
+  Say(StrCat("write ", account, " ", what, "@", kube.version()));
 }
 
 // ---- Trouble.
@@ -131,11 +135,18 @@ void Driver::TroubleCluster() {
   const size_t account = Pick(world_.accounts());
   fakes::FakeKube& kube = world_.kube(account);
   const std::string kind = One(World::kKinds, Pick(1000));
-  switch (Pick(9)) {
+  switch (Pick(10)) {
+    case 9: {
+      const uint64_t most = One<uint64_t>({0, 10, 200, 3'000}, Pick(1000));
+      Say(StrCat("answers travel up to ", most, " ms"));
+      return world_.set_answer_delay(milliseconds(most));
+    }
     case 0:
       Say(StrCat("watches of ", kind, " end"));
       return kube.EndWatches(kind, Chance(50));
     case 1:
+      // A restore cannot be told either when a compaction hides the versions that would tell.
+      if (states_[account].backed_up) return;
       Say(StrCat("account-", account, " compacts"));
       return kube.Compact();
     case 2:
@@ -198,14 +209,18 @@ void Driver::InjectFault(fakes::FakeKube* kube) {
   kube->Inject(part, fault, times);
 }
 
+void Driver::BackUp(size_t account) {
+  Say(StrCat("account-", account, " backs up"));
+  world_.kube(account).Backup();
+  states_[account].backed_up = true;
+  PutCanaries(account);
+}
+
 // A restore is told by an upsert that it undid: one that undid nothing but deletes looks like no
 // restore (the anchors of a position are surviving upserts). So each watch has one before anything
 // else happens.
-void Driver::BackUp(size_t account) {
-  Say(StrCat("account-", account, " backs up"));
+void Driver::PutCanaries(size_t account) {
   fakes::FakeKube& kube = world_.kube(account);
-  kube.Backup();
-  states_[account].backed_up = true;
   const std::string name = StrCat("canary-", ++states_[account].canaries);
   for (const char* kind : World::kKinds) {
     for (const char* name_space : World::kNamespaces) kube.Put(kind, name_space, name);
@@ -223,6 +238,7 @@ void Driver::Restore(size_t account) {
     state.undone.insert(*at);
     at = state.written.erase(at);
   }
+  PutCanaries(account);
 }
 
 void Driver::TroubleNetwork() {
@@ -306,6 +322,7 @@ void Driver::Calm() {
   fakes::MemoryAgentNetwork& network = world_.network();
   network.set_delay(nullptr);
   network.set_lossy(false);
+  world_.set_answer_delay(milliseconds(0));
   for (const Lane lane :
        {Lane::kControlUp, Lane::kControlDown, Lane::kChangesUp, Lane::kChangesDown}) {
     network.Stall(lane, false);

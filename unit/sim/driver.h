@@ -40,6 +40,7 @@ class Driver {
   void InjectFault(fakes::FakeKube* kube);
   void BackUp(size_t account);
   void Restore(size_t account);
+  void PutCanaries(size_t account);
   void TroubleNetwork();
   void TroubleEndpoint();
   void TroubleAgents();

@@ -103,6 +103,7 @@ void LoopWriter::Write() {
     queued_bytes_ -= group[i].bytes;
     written_ += results[i].written;
     deleted_ += results[i].deleted;
+    if (observer_) observer_(group[i], results[i]);
     if (done[i]) done[i](std::move(results[i]));
   }
   Arm(pace_());

@@ -70,6 +70,9 @@ class LoopWriter : public endpoint::store::WriterQueue {
 
   void Plan(const WriteFault& fault) { connection_.Plan(fault); }
   void SetPaused(bool paused);
+  // Sees every batch that was decided.
+  using Observer = std::function<void(const Batch&, const endpoint::store::BatchResult&)>;
+  void Observe(Observer observer) { observer_ = std::move(observer); }
 
   [[nodiscard]] uint64_t written() const { return written_; }
   [[nodiscard]] uint64_t deleted() const { return deleted_; }
@@ -93,6 +96,7 @@ class LoopWriter : public endpoint::store::WriterQueue {
   std::function<base::Duration()> pace_;
   FaultyConnection connection_;
   endpoint::store::Writer writer_;
+  Observer observer_;
   std::deque<Job> jobs_;
   std::vector<Batch> group_;  // of the transaction under way, tried until it is decided
   std::vector<BatchDone> group_done_;

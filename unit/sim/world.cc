@@ -4,6 +4,7 @@
 
 #include <map>
 #include <utility>
+#include <variant>
 
 #include "lib/base/backoff.h"
 #include "lib/base/check.h"
@@ -33,7 +34,42 @@ std::string Content(const std::string& text, bool secret) {
   return json::WriteJson(*value);
 }
 
+std::string Word(const store::Batch& batch, const store::Change& change) {
+  return StrCat(change.upsert ? "+" : "-", batch.kinds[change.kind].resource, " ",
+                change.name_space, "/", change.name, "@", change.history, ":",
+                change.resource_version);
+}
+std::string Word(const store::Batch& batch, const store::Checkpoint& at) {
+  return StrCat("checkpoint ", batch.kinds[at.kind].resource, " \"", at.watch, "\" ", at.history,
+                ":", at.resource_version);
+}
+std::string Word(const store::Batch& batch, const store::SnapshotBegin& begin) {
+  return StrCat("begin ", batch.kinds[begin.kind].resource, " \"", begin.watch, "\" h",
+                begin.history);
+}
+std::string Word(const store::Batch&, const store::SnapshotPage& page) {
+  std::string text = "page";
+  for (const store::SnapshotItem& item : page.items) {
+    text += StrCat(" ", item.name_space, "/", item.name, "@", item.resource_version,
+                   item.has_body ? "*" : "");
+  }
+  return text;
+}
+std::string Word(const store::Batch&, const store::SnapshotEnd& end) {
+  return StrCat("end ", end.resource_version);
+}
+
 }  // namespace
+
+std::string World::Describe(const store::Batch& batch, const store::BatchResult& result) {
+  std::string text = StrCat("batch ", batch.shard.account.lo - 1, " t", batch.term, " #", batch.seq,
+                            result.status.ok() ? ":" : " FAILED:");
+  for (const store::Entry& entry : batch.entries) {
+    text += StrCat(" [", std::visit([&](const auto& one) { return Word(batch, one); }, entry), "]");
+  }
+  for (const store::Want& want : result.wants) text += StrCat(" wants ", want.names.size());
+  return StrCat(text, " written ", result.written, " deleted ", result.deleted);
+}
 
 World::World(const WorldOptions& options) : options_(options), random_(options.seed) {
   for (size_t i = 0; i < options.accounts; ++i) {
@@ -85,6 +121,11 @@ void World::StartEndpoint() {
   }
   writer_ = std::make_unique<LoopWriter>(
       store_.get(), &loop_, [this] { return base::milliseconds(base::NextRandom(&random_) % 8); });
+  if (observer_) {
+    writer_->Observe([this](const store::Batch& batch, const store::BatchResult& result) {
+      observer_(Describe(batch, result));
+    });
+  }
   endpoint::HubOptions hub;
   hub.concurrent_snapshots = options_.concurrent_snapshots;
   hub_ = std::make_unique<endpoint::Hub>(hub, writer_.get(), hub_reader_.get(), nullptr, &board_,
@@ -135,6 +176,11 @@ void World::StartAgent(size_t slot) {
     account.seed = base::NextRandom(&random_);
     auto transport = std::make_unique<fakes::MemoryTransport>(clusters_[i].get(), &loop_);
     transport->set_unreachable(!reachable_[i]);
+    transport->set_delay([this] {
+      if (answer_delay_ <= base::Duration::zero()) return base::Duration::zero();
+      return base::Duration(static_cast<int64_t>(base::NextRandom(&random_) %
+                                                 static_cast<uint64_t>(answer_delay_.count())));
+    });
     process->transports.push_back(transport.get());
     process->agent->AddAccount(account, std::move(transport));
   }

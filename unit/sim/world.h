@@ -52,6 +52,11 @@ class World {
   endpoint::store::Reader& reader() { return *reader_; }
   LoopWriter& writer() { return *writer_; }
 
+  // Sees what is said of every batch that is decided.
+  void Observe(std::function<void(const std::string&)> observer) {
+    observer_ = std::move(observer);
+  }
+
   void StartEndpoint();
   // As kill -9: open transactions and everything in memory are gone.
   void CrashEndpoint();
@@ -67,9 +72,14 @@ class World {
     return slot < agents_.size() && agents_[slot] != nullptr;
   }
   void SetReachable(size_t account, bool reachable);
+  // How long pieces of the clusters' answers travel: up to this.
+  void set_answer_delay(base::Duration most) { answer_delay_ = most; }
 
   // What of the rows is not what the clusters have; "" = equal.
   std::string Difference();
+  // A batch as people read it.
+  static std::string Describe(const endpoint::store::Batch& batch,
+                              const endpoint::store::BatchResult& result);
   // Which position is not at its cluster's version; "" = none.
   std::string PositionsBehind();
   void Advance(base::Duration by) { loop_.Advance(by); }
@@ -89,6 +99,7 @@ class World {
   fakes::MemoryAgentNetwork network_{&loop_};
   std::vector<std::unique_ptr<fakes::FakeKube>> clusters_;
   std::vector<bool> reachable_;
+  base::Duration answer_delay_{};
   std::vector<uint64_t> generations_;
   std::unique_ptr<endpoint::store::Store> store_;
   std::unique_ptr<endpoint::store::Reader> hub_reader_;
@@ -98,6 +109,7 @@ class World {
   std::unique_ptr<endpoint::Hub> hub_;
   std::vector<std::unique_ptr<AgentProcess>> agents_;
   uint64_t processes_ = 0;
+  std::function<void(const std::string&)> observer_;
 };
 
 }  // namespace fairlead::sim

@@ -66,8 +66,8 @@ class WatcherTest : public ::testing::Test, public WatchHost {
     if (entry.has_snapshot_page()) {
       return "page " + std::to_string(entry.snapshot_page().items_size());
     }
-    if (entry.has_snapshot_end()) return entry.snapshot_end().partial() ? "partial end" : "end";
-    return "checkpoint";
+    if (!entry.has_snapshot_end()) return "checkpoint";
+    return entry.snapshot_end().incomplete() ? "incomplete end" : "end";
   }
   // A first snapshot, admitted and ended.
   void Settle() {
@@ -130,17 +130,56 @@ TEST_F(WatcherTest, AnAbandonedSnapshotKeepsItsAdmissionAndNoPositionGoesMeanwhi
   EXPECT_THAT(Sent(), ElementsAre("end", "checkpoint"));
 }
 
-TEST_F(WatcherTest, AListItemThatCannotBeReadIsCountedAndItsListEndsPartial) {
+// A server that has just started answers 404 to paths of custom resources; that is no deletion, and
+// the body is still wanted.
+TEST_F(WatcherTest, A404ThatNamesNoObjectIsNoDeletion) {
   kube_.Put("pods", "shop", "web");
-  kube_.Put("pods", "shop", "zap", "\"spec\":{\"a\":\"\xff\"}");
   watcher_->Start(std::nullopt);
   loop_.Run();
-  watcher_->OnAdmitted(asked_.back());
+  watcher_->OnAdmitted(asked_[0]);
+  loop_.Run();
+  EXPECT_THAT(Sent(), ElementsAre("begin", "page 1"));
+  kube_.Inject("/namespaces/shop/pods/web", {.status = 404, .body = "404 page not found\n"});
+  v1::Want want;
+  want.set_snapshot_id(asked_[0]);
+  want.set_through_seq(outbox_->last_seq());
+  want.add_names()->set_name_space("shop");
+  want.mutable_names(0)->set_name("web");
+  watcher_->OnWant(want);
+  loop_.Run();
+  EXPECT_THAT(Sent(), IsEmpty()) << "no end before the body";
+  loop_.Advance(seconds(2));
+  EXPECT_THAT(Sent(), ElementsAre("+web", "end", "checkpoint"));
+}
+
+TEST_F(WatcherTest, AWantedObjectThatIsGoneHoldsNothingUp) {
+  kube_.Put("pods", "shop", "web");
+  watcher_->Start(std::nullopt);
+  loop_.Run();
+  watcher_->OnAdmitted(asked_[0]);
+  loop_.Run();
+  (void)Sent();
+  kube_.Delete("pods", "shop", "web");
+  v1::Want want;
+  want.set_snapshot_id(asked_[0]);
+  want.set_through_seq(outbox_->last_seq());
+  want.add_names()->set_name_space("shop");
+  want.mutable_names(0)->set_name("web");
+  watcher_->OnWant(want);
+  loop_.Run();
+  EXPECT_THAT(Sent(), ElementsAre("-web", "end", "checkpoint"));
+}
+
+TEST_F(WatcherTest, AnUnreadableItemMakesTheListIncomplete) {
+  kube_.Put("pods", "shop", "web");
+  kube_.Put("pods", "shop", "odd", R"("metadata":{})");
+  watcher_->Start(std::nullopt);
+  loop_.Run();
+  watcher_->OnAdmitted(asked_[0]);
   loop_.Run();
   EXPECT_THAT(Sent(), ElementsAre("begin", "page 1"));
   EndSnapshot();
-  EXPECT_THAT(Sent(), ElementsAre("partial end", "checkpoint"));
-  EXPECT_EQ(counters_.invalid, 1U);
+  EXPECT_THAT(Sent(), ElementsAre("incomplete end", "checkpoint"));
 }
 
 TEST_F(WatcherTest, AnEventThatIsNotUtf8IsCountedAndLeftOutAndTheNextIsSent) {
@@ -199,31 +238,6 @@ TEST_F(WatcherTest, WhatTheStoreRefusedOrTheEndpointWantsIsSentAgain) {
   watcher_->OnWant(want);
   loop_.Run();
   EXPECT_THAT(Sent(), ElementsAre("+web"));
-}
-
-// A server that has just started answers 404 to what it does not know yet.
-TEST_F(WatcherTest, AWantedObjectIsGivenUpOnlyWhenTheServerSaysThatItIsGone) {
-  kube_.Put("pods", "shop", "web");
-  watcher_->Start(std::nullopt);
-  loop_.Run();
-  watcher_->OnAdmitted(asked_.back());
-  loop_.Run();
-  (void)Sent();
-  kube_.Inject("GET /api/v1/namespaces/shop/pods/web",
-               {.status = 404, .body = "404 page not found"}, 2);
-  v1::Want want;
-  want.set_snapshot_id(asked_.back());
-  want.set_through_seq(outbox_->last_seq());
-  for (const char* name : {"web", "gone"}) {
-    v1::ObjectName* one = want.add_names();
-    one->set_name_space("shop");
-    one->set_name(name);
-  }
-  watcher_->OnWant(want);
-  loop_.Run();
-  EXPECT_THAT(Sent(), IsEmpty()) << "no end: an answer about web is missing";
-  loop_.Advance(seconds(2));
-  EXPECT_THAT(Sent(), ElementsAre("+web", "end", "checkpoint"));
 }
 
 TEST_F(WatcherTest, WhatWasDeletedAndMadeAgainIsSent) {

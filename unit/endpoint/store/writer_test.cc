@@ -214,26 +214,67 @@ TEST_F(WriterTest, AnotherHistoryOutranksAnyVersion) {
   EXPECT_THAT(Rows(a_), ElementsAre("p={\"v\":2}"));
 }
 
-// The API server was restored, and the agent died before its new list was whole: what it wrote of
-// the new history would prove the old position right, and a watch from there would miss the rest.
-TEST_F(WriterTest, APositionIsVoidOnceASnapshotOfANewerHistoryBegins) {
-  Checkpoint checkpoint{0, "", 1, "500", "r", 0};
-  Write(Make(a_, 1, {Upsert("old", "499", "{}"), checkpoint}));
+// With the version it had in another history a row would be an anchor that proves nothing: every
+// start of an agent would be a full list.
+TEST_F(WriterTest, AnEqualRowTakesTheVersionItHasInANewHistory) {
+  Write(Make(a_, 1, {Upsert("p", "50", "{}")}));
   SnapshotBegin begin = Begin();
   begin.history = 2;
-  Change live = Upsert("new", "310", "{}");
-  live.history = 2;
-  Write(Make(a_, 2, {begin, live}));
-  Position position = reader_->Positions(a_, false)->front();
-  EXPECT_EQ(position.history, 2U);
-  EXPECT_EQ(position.resource_version, "");
-  Write(Make(a_, 3, {checkpoint}));
-  EXPECT_EQ(reader_->Positions(a_, false)->front().resource_version, "") << "of the old history";
-  SnapshotPage page{kSnapshot, {Item("new", "310", "{}")}};
-  Write(Make(a_, 4, {page, SnapshotEnd{kSnapshot, "320"}}));
-  position = reader_->Positions(a_, false)->front();
-  EXPECT_EQ(position.history, 2U);
-  EXPECT_EQ(position.resource_version, "320");
+  const SnapshotPage page{kSnapshot, {Item("p", "7", "{}")}};
+  const SnapshotEnd end{.snapshot_id = kSnapshot, .resource_version = "9"};
+  EXPECT_EQ(Write(Make(a_, 2, {begin, page, end})).written, 0U);
+  const auto positions = reader_->Positions(a_, true);
+  ASSERT_THAT(positions->front().anchors, SizeIs(1));
+  EXPECT_EQ(positions->front().anchors[0].resource_version, "7");
+}
+
+// Else the next grant goes on in the old history, whose changes the rows of the new one outrank:
+// they would be ignored for ever.
+TEST_F(WriterTest, AHistoryThatBeganIsNotForgottenWhenItsSnapshotHasNoEnd) {
+  const Checkpoint at{
+      .kind = 0, .watch = "", .history = 1, .resource_version = "50", .rules_hash = "r"};
+  Write(Make(a_, 1, {Upsert("p", "50", "{}"), at}));
+  SnapshotBegin begin = Begin();
+  begin.history = 2;
+  Write(Make(a_, 2, {begin}));
+  const auto positions = reader_->Positions(a_, true);
+  EXPECT_EQ(positions->front().history, 2U);
+  EXPECT_EQ(positions->front().resource_version, "") << "the version was of another history";
+  Write(Make(a_, 3, {at}));
+  EXPECT_EQ(reader_->Positions(a_, true)->front().history, 2U);
+}
+
+TEST_F(WriterTest, ABeginInTheSameHistoryKeepsThePosition) {
+  const Checkpoint at{
+      .kind = 0, .watch = "", .history = 1, .resource_version = "50", .rules_hash = "r"};
+  Write(Make(a_, 1, {Upsert("p", "50", "{}"), at}));
+  Write(Make(a_, 2, {Begin()}));
+  EXPECT_EQ(reader_->Positions(a_, true)->front().resource_version, "50");
+}
+
+TEST_F(WriterTest, AnItemThatWasRefusedKeepsItsRow) {
+  Write(Make(a_, 1, {Upsert("p", "5", "{}"), Upsert("q", "6", "{}")}));
+  SnapshotItem refused = Item("p", "7", "");
+  refused.refused = true;
+  const SnapshotEnd end{.snapshot_id = kSnapshot, .resource_version = "9"};
+  const BatchResult result = Write(Make(a_, 2, {Begin(), SnapshotPage{kSnapshot, {refused}}, end}));
+  EXPECT_THAT(Rows(a_), ElementsAre("p={}"));
+  EXPECT_THAT(result.wants.at(0).names, IsEmpty());
+}
+
+// The end forgets what its snapshot saw only once it is committed.
+TEST_F(WriterTest, AnEndThatWasRolledBackEndsTheSameAgain) {
+  Write(Make(a_, 1, {Upsert("p", "5", "{}"), Upsert("q", "6", "{}")}));
+  Write(Make(a_, 2, {Begin(), SnapshotPage{kSnapshot, {Item("p", "5", "{}")}}}));
+  const SnapshotEnd end{.snapshot_id = kSnapshot, .resource_version = "9"};
+  std::vector<BatchResult> results;
+  // b's fence misses, so that the transaction is rolled back and tried again without it.
+  Batch stale = Make(b_, 7, {});
+  ASSERT_TRUE(writer_->Write({Make(a_, 3, {end}), stale}, &results).ok());
+  EXPECT_TRUE(results[0].status.ok()) << results[0].status.ToString();
+  EXPECT_FALSE(results[1].status.ok());
+  EXPECT_THAT(Rows(a_), ElementsAre("p={}"));
+  EXPECT_EQ(writer_->snapshot_keys(), 0U);
 }
 
 TEST_F(WriterTest, ASnapshotWantsWhatDiffersAndDeletesWhatIsAbsent) {
@@ -273,7 +314,7 @@ TEST_F(WriterTest, AListThatIsNotCompleteDeletesNothing) {
 TEST_F(WriterTest, AListOfWhichAnItemCouldNotBeReadDeletesNothing) {
   Write(Make(a_, 1, {Upsert("p", "5", "{}")}));
   Write(Make(a_, 2, {Begin()}));
-  Write(Make(a_, 3, {SnapshotEnd{kSnapshot, "10", 0, {}, 0, /*partial=*/true}}));
+  Write(Make(a_, 3, {SnapshotEnd{kSnapshot, "10", 0, {}, 0, /*incomplete=*/true}}));
   EXPECT_THAT(Rows(a_), SizeIs(1));
   EXPECT_EQ(reader_->Positions(a_, false)->front().resource_version, "10")
       << "it goes on from there";

@@ -88,9 +88,9 @@ class OutboxTest : public ::testing::Test {
     item.set_content_hash(std::string(16, 'h'));
     return item;
   }
-  static v1::SnapshotBegin Begin() {
+  static v1::SnapshotBegin Begin(char id = 's') {
     v1::SnapshotBegin begin;
-    begin.set_snapshot_id(std::string(16, 's'));
+    begin.set_snapshot_id(std::string(16, id));
     begin.set_history(1);
     begin.set_complete_list(true);
     return begin;
@@ -185,7 +185,7 @@ TEST_F(OutboxTest, LiveChangesGoBeforePagesAndNoCheckpointFallsBetween) {
   outbox_->OnWant(std::string(16, 's'), 42);
   EXPECT_TRUE(outbox_->PagesAnswered(pods_));
   Ack(42);
-  outbox_->SnapshotEnd(pods_, "10", {}, t0);
+  outbox_->SnapshotEnd(pods_, "10", true, false, t0);
   EXPECT_THAT(Next(t0 + milliseconds(4)), ElementsAre("end 1", "checkpoint 10"));
 }
 
@@ -227,7 +227,7 @@ TEST_F(OutboxTest, ADroppedPageCountsOnce) {
   outbox_->DropPage(pods_);
   outbox_->SnapshotItem(pods_, Item("a"), t0);
   outbox_->SnapshotPage(pods_, t0);
-  outbox_->SnapshotEnd(pods_, "10", {}, t0);
+  outbox_->SnapshotEnd(pods_, "10", true, false, t0);
   EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("begin", "page 1", "end 1"));
 }
 
@@ -238,6 +238,48 @@ TEST_F(OutboxTest, AnAbandonedSnapshotLeavesNothing) {
   outbox_->AbandonSnapshot(pods_);
   EXPECT_THAT(Next(t0 + milliseconds(2)), IsEmpty());
   EXPECT_EQ(outbox_->pending_bytes(), 0U);
+}
+
+// An end that is still pending when the next snapshot begins is not lost with that one, nor is it
+// overtaken by its begin: the endpoint would know it no more, and what it should delete stayed.
+TEST_F(OutboxTest, AnEndGoesBeforeTheNextBeginAndOutlivesIt) {
+  outbox_->SnapshotBegin(pods_, Begin('1'), t0);
+  outbox_->SnapshotPage(pods_, t0);
+  outbox_->SnapshotEnd(pods_, "10", true, false, t0);
+  outbox_->Seen(pods_, 1, "10", false, t0);
+  outbox_->SnapshotBegin(pods_, Begin('2'), t0);
+  outbox_->SnapshotItem(pods_, Item("a"), t0);
+  outbox_->SnapshotPage(pods_, t0);
+  EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("begin", "end 0"));
+  Ack(42);
+  outbox_->AbandonSnapshot(pods_);
+  EXPECT_THAT(Next(t0 + milliseconds(9)), IsEmpty());
+  EXPECT_EQ(outbox_->pending_bytes(), 0U);
+}
+
+TEST_F(OutboxTest, AnAbandonedSnapshotLeavesTheEndOfTheOneBefore) {
+  outbox_->SnapshotBegin(pods_, Begin('1'), t0);
+  outbox_->SnapshotPage(pods_, t0);
+  outbox_->SnapshotEnd(pods_, "10", true, false, t0);
+  outbox_->SnapshotBegin(pods_, Begin('2'), t0);
+  outbox_->AbandonSnapshot(pods_);
+  outbox_->Seen(pods_, 1, "12", true, t0);
+  EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("begin", "end 0", "checkpoint 12"));
+  EXPECT_EQ(outbox_->pending_bytes(), 0U);
+}
+
+TEST_F(OutboxTest, NoPositionGoesBeforeAPendingEnd) {
+  outbox_->SnapshotBegin(pods_, Begin('1'), t0);
+  EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("begin"));
+  outbox_->SnapshotPage(pods_, t0);
+  outbox_->SnapshotEnd(pods_, "10", true, false, t0);
+  outbox_->SnapshotBegin(pods_, Begin('2'), t0);
+  outbox_->AbandonSnapshot(pods_);
+  Ack(42);
+  const std::string large(300 << 10, 'x');
+  outbox_->Change(pods_, Upsert("a", "11", large), "10", t0);
+  outbox_->Seen(pods_, 1, "11", true, t0);
+  EXPECT_THAT(Next(t0 + milliseconds(4)), ElementsAre("end 0", "a@11", "checkpoint 11"));
 }
 
 TEST_F(OutboxTest, IsCongestedBeyondItsBytes) {

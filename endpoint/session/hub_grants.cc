@@ -1,0 +1,310 @@
+#include <algorithm>
+#include <utility>
+
+#include "endpoint/session/hub.h"
+#include "endpoint/session/hub_parts.h"
+#include "lib/base/strings.h"
+#include "lib/log/log.h"
+#include "lib/wire/codec.h"
+
+// The half of the Hub that grants accounts and takes what agents send of them.
+namespace fairlead::endpoint {
+
+namespace {
+
+constexpr int kPositionsPerMessage = 200;
+
+void FillPosition(const store::Position& from, v1::Position* to) {
+  to->mutable_kind()->set_group(from.kind.group);
+  to->mutable_kind()->set_resource(from.kind.resource);
+  to->mutable_kind()->set_kind(from.kind.kind);
+  to->mutable_kind()->set_version(from.kind.version);
+  to->mutable_kind()->set_namespaced(from.kind.namespaced);
+  to->set_watch(from.watch);
+  to->set_history(std::max<uint64_t>(1, from.history));
+  to->set_resource_version(from.resource_version);
+  to->set_count(from.count);
+  to->set_held(from.held);
+  to->set_sum(base::ToBytes(from.sum));
+  to->set_rules_hash(from.rules_hash);
+  for (const store::Anchor& anchor : from.anchors) {
+    v1::Anchor* one = to->add_anchors();
+    one->set_name_space(anchor.object.name_space);
+    one->set_name(anchor.object.name);
+    one->set_uid(anchor.uid);
+    one->set_resource_version(anchor.resource_version);
+  }
+}
+
+}  // namespace
+
+void Hub::Carry(const wire::LeaseTable::Actions& actions) {
+  for (const wire::LeaseTable::Action& action : actions) {
+    switch (action.kind) {
+      case wire::LeaseTable::Action::Kind::kBegin:
+        BeginTerm(action);
+        break;
+      case wire::LeaseTable::Action::Kind::kRevoke:
+        Revoke(action);
+        break;
+      case wire::LeaseTable::Action::Kind::kRefuse: {
+        const auto session = sessions_.find(action.session);
+        if (session == sessions_.end()) break;
+        v1::ControlDown message;
+        message.mutable_claim_refused()->set_account_name(action.account_name);
+        message.mutable_claim_refused()->set_reason(action.reason);
+        message.mutable_claim_refused()->set_detail(action.detail);
+        session->second->control->Send(std::move(message));
+        break;
+      }
+    }
+  }
+}
+
+void Hub::BeginTerm(const wire::LeaseTable::Action& action) {
+  const auto session = sessions_.find(action.session);
+  if (session == sessions_.end()) return leases_.BeginFailed(action.account, action.attempt, now());
+  // An agent that saw more than the store has says that commits were lost.
+  bool raise = false;
+  if (const auto shards = reader_->Shards(action.account); shards.ok() && !shards->empty()) {
+    for (const v1::ShardSeen& seen : session->second->hello.seen()) {
+      raise = raise || (Number(seen.account_uid()) == action.account &&
+                        seen.store_epoch() == shards->front().epoch &&
+                        seen.seq() > shards->front().last_seq);
+    }
+  }
+  if (raise)
+    log::Warn("the store lost commits an agent has seen; its shard begins a new epoch",
+              {{"account", action.account_name}});
+  const absl::Status queued = writer_->NewTerm(
+      {action.account, 0}, session->second->hello.instance_id(), raise,
+      [this, alive = std::weak_ptr(alive_), loop = loop_,
+       action](absl::StatusOr<store::ShardState> state) {
+        loop->Post([this, alive, action, state = std::move(state)] {
+          if (!alive.lock()) return;
+          if (!state.ok()) {
+            log::Error("no term for a grant",
+                       {{"account", action.account_name}, {"error", state.status()}});
+            return leases_.BeginFailed(action.account, action.attempt, now());
+          }
+          if (leases_.Began(action.account, action.attempt, state->term)) SendGrant(action, *state);
+        });
+      });
+  if (!queued.ok()) leases_.BeginFailed(action.account, action.attempt, now());
+}
+
+void Hub::SendGrant(const wire::LeaseTable::Action& action, const store::ShardState& state) {
+  const auto session = sessions_.find(action.session);
+  const auto account = accounts_.find(action.account);
+  if (session == sessions_.end() || account == accounts_.end()) return;
+  const registry::AccountSpec& spec = account->second.spec;
+  wire::ShardLedger::Options ledger;
+  ledger.credit_bytes = options_.shard_credit_bytes;
+  DropGrant(action.account);
+  grants_[action.account] = std::make_unique<Grant>(
+      Grant{next_grant_++,
+            action.account,
+            action.session,
+            wire::ShardLedger({state.epoch, state.term, state.last_seq}, ledger),
+            spec.keep_secret_data,
+            {spec.max_delete_percent, spec.max_delete_count},
+            {}});
+  v1::ControlDown message;
+  v1::Grant* grant = message.mutable_grant();
+  grant->set_account_name(account->second.name);
+  grant->set_account_uid(base::ToBytes(action.account));
+  grant->set_store_epoch(state.epoch);
+  grant->set_term(state.term);
+  grant->set_last_seq(state.last_seq);
+  *grant->mutable_scope() = ScopeOf(spec);
+  grant->set_cut_rules_version(json::CutRules::kVersion);
+  grant->set_pinned_cluster_uid(spec.pinned_cluster_uid);
+  grant->set_kubeconfig_secret(spec.kubeconfig_secret);
+  session->second->control->Send(std::move(message));
+  log::Info("granted", {{"account", account->second.name},
+                        {"identity", session->second->peer.identity},
+                        {"instance", session->second->hello.instance_id()},
+                        {"term", state.term}});
+  if (session->second->changes != nullptr)
+    SendPositions(session->second.get(), *grants_[action.account]);
+  Publish(action.account);
+}
+
+void Hub::SendPositions(Session* session, const Grant& grant) {
+  const auto positions = reader_->Positions({grant.account, 0}, true);
+  if (!positions.ok())
+    return Break(grant.account, base::StrCat("positions: ", positions.status().ToString()));
+  size_t next = 0;
+  do {
+    v1::ChangesDown message;
+    v1::Positions* part = message.mutable_positions();
+    part->set_account_uid(base::ToBytes(grant.account));
+    part->set_store_epoch(grant.ledger.grant().store_epoch);
+    part->set_term(grant.ledger.grant().term);
+    for (int i = 0; i < kPositionsPerMessage && next < positions->size(); ++i) {
+      FillPosition((*positions)[next++], part->add_positions());
+    }
+    part->set_last(next == positions->size());
+    session->changes->sender->Send(std::move(message));
+  } while (next < positions->size());
+}
+
+void Hub::Revoke(const wire::LeaseTable::Action& action) {
+  DropGrant(action.account);
+  Publish(action.account);
+  const auto session = sessions_.find(action.session);
+  if (session == sessions_.end() || action.term == 0) return;
+  v1::ControlDown message;
+  message.mutable_revoke()->set_account_uid(base::ToBytes(action.account));
+  message.mutable_revoke()->set_term(action.term);
+  message.mutable_revoke()->set_reason(action.reason);
+  session->second->control->Send(std::move(message));
+}
+
+void Hub::Break(const base::U128& account, const std::string& why) {
+  const auto known = accounts_.find(account);
+  log::Warn("grant begins anew",
+            {{"account", known == accounts_.end() ? "" : known->second.name}, {"reason", why}});
+  DropGrant(account);
+  Carry(leases_.Restart(account, why, now()));
+}
+
+void Hub::DropGrant(const base::U128& account) {
+  const auto grant = grants_.find(account);
+  if (grant == grants_.end()) return;
+  const uint64_t number = grant->second->number;
+  grants_.erase(grant);
+  Admit(admission_.OwnerGone(number, now()));
+}
+
+// ------------------------------------------------------------------------------- changes
+
+void Hub::OnBatch(Session* session, const v1::Batch& batch) {
+  const base::U128 account = Number(batch.account_uid());
+  const auto found = grants_.find(account);
+  if (found == grants_.end() || found->second->session != session->id) return;
+  Grant& grant = *found->second;
+  using Verdict = wire::ShardLedger::Verdict;
+  switch (grant.ledger.Offer({batch.store_epoch(), batch.term(), 0}, batch.seq(),
+                             batch.payload().size())) {
+    case Verdict::kAccept:
+      break;
+    case Verdict::kStale:
+    case Verdict::kDuplicate:
+      return;
+    case Verdict::kGap:
+      return Break(account, "a batch is missing");
+    case Verdict::kOverrun:
+      return Break(account, "more was sent than the credit allows");
+  }
+  v1::Payload payload;
+  const absl::Status decoded =
+      wire::DecodePayload(batch.codec(), batch.raw_bytes(), batch.payload(), &payload);
+  if (!decoded.ok()) return Break(account, decoded.ToString());
+  store::Batch stored;
+  stored.shard = {account, 0};
+  stored.epoch = batch.store_epoch();
+  stored.term = batch.term();
+  stored.seq = batch.seq();
+  stored.protection = grant.protection;
+  stored.bytes = batch.raw_bytes() + 1024;
+  std::vector<store::Refused> refused;
+  ConvertPayload(payload, grant.keep_secret_data, &objects_, &grant.snapshots, &stored, &refused);
+  const absl::Status queued =
+      writer_->Submit(std::move(stored), [this, alive = std::weak_ptr(alive_), loop = loop_,
+                                          account, number = grant.number, seq = batch.seq(),
+                                          refused = std::move(refused)](store::BatchResult result) {
+        loop->Post([this, alive, account, number, seq, refused, result = std::move(result)] {
+          if (alive.lock()) OnCommitted(account, number, seq, refused, result);
+        });
+      });
+  if (!queued.ok()) Break(account, queued.ToString());
+}
+
+void Hub::OnCommitted(const base::U128& account, uint64_t number, uint64_t seq,
+                      std::vector<store::Refused> refused, const store::BatchResult& result) {
+  const auto found = grants_.find(account);
+  if (found == grants_.end() || found->second->number != number) return;
+  if (!result.status.ok()) return Break(account, result.status.ToString());
+  Grant& grant = *found->second;
+  grant.ledger.Committed(seq);
+  const auto session = sessions_.find(grant.session);
+  if (session == sessions_.end() || session->second->changes == nullptr) return;
+  wire::StreamSender<v1::ChangesDown>& sender = *session->second->changes->sender;
+  v1::ChangesDown message;
+  v1::Ack* ack = message.mutable_ack();
+  ack->set_account_uid(base::ToBytes(account));
+  ack->set_store_epoch(grant.ledger.grant().store_epoch);
+  ack->set_term(grant.ledger.grant().term);
+  ack->set_seq(seq);
+  ack->set_credit_bytes(grant.ledger.Credit(Load()));
+  ack->set_flush_delay_ms(wire::FlushDelayMs(options_.flush_delay_ms, leases_.held(), Load()));
+  refused.insert(refused.end(), result.refused.begin(), result.refused.end());
+  for (const store::Refused& one : refused) {
+    v1::Refused* row = ack->add_refused();
+    row->mutable_kind()->set_group(one.kind.group);
+    row->mutable_kind()->set_resource(one.kind.resource);
+    row->set_name_space(one.object.name_space);
+    row->set_name(one.object.name);
+    row->set_reason(one.reason);
+    log::Warn("row refused", {{"resource", one.kind.resource},
+                              {"namespace", one.object.name_space},
+                              {"name", one.object.name},
+                              {"reason", one.reason}});
+  }
+  sender.Send(std::move(message));
+  // A batch may hold several pages of a snapshot: only the answer to the last says that all are
+  // answered, else the snapshot ends before the bodies that the others want are here.
+  std::map<base::U128, size_t> last;
+  for (size_t i = 0; i < result.wants.size(); ++i) last[result.wants[i].snapshot_id] = i;
+  for (size_t i = 0; i < result.wants.size(); ++i) {
+    const store::Want& want = result.wants[i];
+    const bool more = last.at(want.snapshot_id) != i;
+    v1::ChangesDown down;
+    down.mutable_want()->set_account_uid(base::ToBytes(account));
+    down.mutable_want()->set_term(grant.ledger.grant().term);
+    down.mutable_want()->set_snapshot_id(base::ToBytes(want.snapshot_id));
+    down.mutable_want()->set_through_seq(more ? seq - 1 : seq);
+    for (const store::ObjectName& name : want.names) {
+      v1::ObjectName* one = down.mutable_want()->add_names();
+      one->set_name_space(name.name_space);
+      one->set_name(name.name);
+    }
+    sender.Send(std::move(down));
+  }
+  for (const store::SnapshotOutcome& outcome : result.ended) {
+    if (outcome.held > 0) {
+      log::Warn("deletions are held by the account's protection",
+                {{"resource", outcome.kind.resource}, {"rows", outcome.held}});
+    }
+    Admit(admission_.Done({number, base::ToBytes(outcome.snapshot_id)}, now()));
+  }
+}
+
+void Hub::OnAsk(Session* session, const v1::SnapshotAsk& ask) {
+  const auto grant = grants_.find(Number(ask.account_uid()));
+  if (grant == grants_.end() || grant->second->session != session->id ||
+      grant->second->ledger.grant().term != ask.term() || ask.snapshot_id().size() != 16) {
+    return;
+  }
+  log::Info("snapshot asked for",
+            {{"account", accounts_[grant->first].name}, {"reason", ask.reason()}});
+  Admit(admission_.Ask({grant->second->number, ask.snapshot_id()}, now()));
+}
+
+void Hub::Admit(const std::vector<wire::SnapshotAdmission::Ticket>& tickets) {
+  for (const auto& ticket : tickets) {
+    for (const auto& [account, grant] : grants_) {
+      if (grant->number != ticket.owner) continue;
+      const auto session = sessions_.find(grant->session);
+      if (session == sessions_.end() || session->second->changes == nullptr) continue;
+      v1::ChangesDown message;
+      message.mutable_snapshot_admit()->set_account_uid(base::ToBytes(account));
+      message.mutable_snapshot_admit()->set_term(grant->ledger.grant().term);
+      message.mutable_snapshot_admit()->set_snapshot_id(ticket.snapshot_id);
+      session->second->changes->sender->Send(std::move(message));
+    }
+  }
+}
+
+}  // namespace fairlead::endpoint

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "api/fairlead/agent/v1/agent.pb.h"
+#include "endpoint/session/convert.h"
+#include "endpoint/session/hub.h"
+
+// What a hub holds of its agents; for its .cc files.
+namespace fairlead::endpoint {
+
+namespace v1 = fairlead::agent::v1;
+
+// 16 bytes; zero when there are not as many.
+inline base::U128 Number(const std::string& bytes) {
+  base::U128 value;
+  base::FromBytes(bytes, &value);
+  return value;
+}
+
+// One agent process: its Control stream, and its Changes stream once it has one.
+struct Hub::Session : wire::StreamHandler<v1::ControlUp> {
+  void OnMessage(v1::ControlUp message) override { hub->OnControlMessage(this, message); }
+  void OnClosed(const absl::Status& why) override { hub->CloseSession(id, why.ToString()); }
+  Hub* hub = nullptr;
+  SessionId id = 0;
+  wire::Peer peer;
+  std::unique_ptr<wire::StreamSender<v1::ControlDown>> control;
+  Changes* changes = nullptr;
+  bool greeted = false;
+  std::string session_id;
+  v1::Hello hello;
+  std::map<std::string, v1::Claim> claims;
+  std::map<base::U128, v1::AccountStatus> statuses;
+};
+
+struct Hub::Changes : wire::StreamHandler<v1::ChangesUp> {
+  void OnMessage(v1::ChangesUp message) override {
+    hub->OnChangesMessage(this, std::move(message));
+  }
+  void OnClosed(const absl::Status& why) override {
+    if (session != nullptr) return hub->CloseSession(session->id, why.ToString());
+    hub->CloseChanges(this);
+  }
+  Hub* hub = nullptr;
+  wire::Peer peer;
+  std::unique_ptr<wire::StreamSender<v1::ChangesDown>> sender;
+  Session* session = nullptr;
+};
+
+struct Hub::Grant {
+  uint64_t number = 0;
+  base::U128 account;
+  SessionId session = 0;
+  wire::ShardLedger ledger;
+  bool keep_secret_data = false;
+  store::DeletionProtection protection;
+  SnapshotKinds snapshots;
+};
+
+}  // namespace fairlead::endpoint
