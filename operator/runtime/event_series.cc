@@ -14,7 +14,9 @@ namespace {
 using base::StrCat;
 
 constexpr base::Duration kClosedAfter = base::minutes(6);  // of silence
-constexpr base::Duration kRefresh = base::minutes(30);     // of a series that goes on
+// Between patches of a series that goes on: doubling, so that a short one is told soon and whole.
+constexpr base::Duration kFirstWait = base::seconds(10);
+constexpr base::Duration kMostWait = base::minutes(30);
 constexpr base::Duration kFirstRetry = base::seconds(5);
 constexpr size_t kMostNote = 1024;
 constexpr size_t kMostName = 180;
@@ -56,7 +58,7 @@ void EventSeries::Add(const Event& event, base::Time now, const std::string& wal
 
 void EventSeries::SetDue(Series* series, base::Time now) {
   if (series->due || series->count == series->written) return;
-  series->due = series->written <= 1 ? now : now + kRefresh;
+  series->due = now + series->wait;
 }
 
 void EventSeries::Forget(base::Time now) {
@@ -133,6 +135,8 @@ void EventSeries::Done(Result result, base::Time now) {
   switch (result) {
     case Result::kWritten:
       series.tries = 0;
+      if (series.written > 0)
+        series.wait = std::clamp<base::Duration>(series.wait * 2, kFirstWait, kMostWait);
       series.written = series.sending;
       SetDue(&series, now);  // for what came while it was under way
       return;

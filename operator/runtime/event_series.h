@@ -32,10 +32,10 @@ struct Event {
 // Turns what happens into events.k8s.io/v1 requests: the first of its kind creates an Event, more
 // of them become one series on it. Pure: no I/O, no clock of its own.
 //
-// Guarantees: one request at a time; the same thing a thousand times is one Event and two patches
-// an
-//   hour; at most kMostSeries kinds are known at a time, what comes beyond is dropped and counted;
-//   what cannot be written is given up after kTries.
+// Guarantees: one request at a time; the same thing again and again is one Event and ever fewer
+//   patches, at last two an hour; a short series is told whole within seconds, and then nothing is
+//   written; at most kMostSeries kinds are known at a time, what comes beyond is dropped and
+//   counted; what cannot be written is given up after kTries.
 // Assumes: one thread, or its owner's lock.
 // Source: Kubernetes events.k8s.io/v1 (Event.series), KEP-383; client-go's event broadcaster.
 // Tests: unit/operator/runtime/event_series_test.cc.
@@ -75,8 +75,9 @@ class EventSeries {
     std::string first_time;  // wall
     std::string last_time;
     int64_t count = 0;
-    int64_t written = 0;  // the count the server knows; 0 = no Event yet
-    int64_t sending = 0;  // the count in the request under way
+    int64_t written = 0;    // the count the server knows; 0 = no Event yet
+    int64_t sending = 0;    // the count in the request under way
+    base::Duration wait{};  // until the next patch
     int tries = 0;
     base::Time seen{};
     std::optional<base::Time> due;  // of the next request
