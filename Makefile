@@ -6,7 +6,7 @@ BUILD := build/$(PRESET)
 JOBS ?= $(shell nproc)
 -include Makefile.local
 
-.PHONY: help deps configure build unit test check e2e cluster mutants fuzz fmt clean demo preflight
+.PHONY: help deps configure build unit test check charts docs image e2e cluster mutants fuzz bench fmt tidy asan tsan clean demo preflight
 
 help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -23,6 +23,13 @@ build: configure ## build everything (PRESET=dev|release|asan-ubsan|tsan)
 unit: configure ## build and run the unit tests (PRESET as above)
 	@cmake --build $(BUILD) -j $(JOBS) --target unit_tests
 	@tools/check/unit.py $(BUILD)
+
+asan: ## the unit tests under the address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory unit PRESET=asan-ubsan
+
+tsan: export TSAN_OPTIONS = halt_on_error=1:history_size=7:suppressions=$(CURDIR)/tools/check/tsan.supp
+tsan: ## the unit tests under the thread sanitizer
+	@$(MAKE) --no-print-directory unit PRESET=tsan
 
 cluster: deps ## build the Kubernetes programs the tests run, once, into the cache
 	@tools/cluster/build
@@ -50,13 +57,29 @@ fuzz: deps ## build the fuzzers and run each for SECONDS (default 20)
 	@cmake --build build/fuzz -j $(JOBS) --target fuzzers
 	@tools/check/fuzz.sh build/fuzz $(or $(SECONDS),20)
 
-check: configure ## layer order, headers that compile alone, reference pages that say what the code says
-	@tools/check/docs.py
+bench: deps ## measure the release build beside a floor (BENCH="B1 B3" names some, else all)
+	@cmake --preset release > /dev/null
+	@cmake --build build/release -j $(JOBS) --target fairlead-agent bench-suite bench-floor
+	@build/release/bin/bench-suite $(BENCH)
+
+check: configure docs ## layer order, headers that compile alone, reference pages that say what the code says
+	@tools/check/manifests.py
 	@tools/check/layers.py $(BUILD)/layers.txt
 	@tools/check/headers.py $(BUILD)
+	@$(MAKE) --no-print-directory fmt CHECK=1
 
-fmt: deps ## format the C++ sources in place
-	@git ls-files '*.cc' '*.h' | xargs clang-format-14 -i
+charts: build cluster ## lint and render the charts; fairlead-agent's objects equal the operator's
+	@tools/check/charts.py $(BUILD)
+
+docs: ## reference pages say what the code says (part of check)
+	@tools/check/docs.py
+	@tools/check/rules.py
+
+image: build ## images of every program into the cache, without a registry (PRESET=release for fast ones)
+	@tools/image/all $(BUILD)/bin
+
+fmt: deps ## format the C++ sources in place (CHECK=1 only names what is not)
+	@git ls-files '*.cc' '*.h' | xargs clang-format-14 $(if $(CHECK),--dry-run -Werror,-i)
 
 test: ## everything CI runs, with a closing line of counts
 	@tools/check/test.sh

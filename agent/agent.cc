@@ -1,44 +1,166 @@
 #include "agent/agent.h"
 
+#include <algorithm>
+#include <future>
+#include <map>
 #include <utility>
 
 #include "lib/log/log.h"
-#include "lib/metrics/metrics.h"
-#include "lib/metrics/names.h"
 
 namespace fairlead::agent {
+
+// One account as the session sees it, and its way up. `account_` is touched on the worker's loop
+// only; everything else on the session's.
+class Agent::Slot : public AccountHost {
+ public:
+  Slot(Agent* agent, const AccountOptions& options, std::unique_ptr<net::HttpTransport> transport,
+       base::Loop* worker)
+      : agent_(agent),
+        worker_(worker),
+        name_(options.name),
+        account_(std::make_unique<Account>(options, std::move(transport), this, worker)) {}
+
+  // On the account's own loop, if the account is still there.
+  void Tell(std::function<void(Account&)> what) {
+    worker_->Post([this, alive = std::weak_ptr(alive_), what = std::move(what)] {
+      if (alive.lock() && account_) what(*account_);
+    });
+  }
+  void DropAccount() { account_.reset(); }  // worker's loop, or nobody's
+  void AddStats(AgentStats* stats) const {  // worker's loop
+    if (!account_) return;
+    stats->watches.Add(account_->counts());
+    stats->pending_bytes += account_->pending_bytes();
+    stats->granted += account_->granted() ? 1 : 0;
+    for (const auto& [state, count] : account_->watch_states()) stats->states[state] += count;
+  }
+
+  // From the account, on the worker's loop.
+  void OnClaim(const v1::Claim& claim) override {
+    Up([this, claim] {
+      claim_ = claim;
+      agent_->SendClaim(claim);
+    });
+  }
+  void SendBatch(v1::Batch batch) override {
+    Up([this, batch = std::move(batch)]() mutable { agent_->uplink_.SendBatch(std::move(batch)); });
+  }
+  void AskSnapshot(v1::SnapshotAsk ask) override {
+    Up([this, ask = std::move(ask)] { agent_->uplink_.AskSnapshot(ask); });
+  }
+  void SendStatus(v1::AccountStatus status) override {
+    Up([this, status = std::move(status)] { agent_->uplink_.SendStatus(status); });
+  }
+
+  // Session's loop.
+  void Granted(const v1::Grant& grant) {
+    granted_ = true;
+    seen_.emplace();
+    seen_->set_account_uid(grant.account_uid());
+    seen_->set_shard(grant.shard());
+    seen_->set_store_epoch(grant.store_epoch());
+    seen_->set_term(grant.term());
+    seen_->set_seq(grant.last_seq());
+  }
+  void Acked(const v1::Ack& ack) {
+    if (seen_ && seen_->term() == ack.term()) seen_->set_seq(std::max(seen_->seq(), ack.seq()));
+  }
+  void Revoked() { granted_ = false; }
+
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] base::Loop* worker() const { return worker_; }
+  [[nodiscard]] bool Holds(const std::string& uid) const {
+    return granted_ && seen_->account_uid() == uid;
+  }
+  [[nodiscard]] bool granted() const { return granted_; }
+  [[nodiscard]] const std::optional<v1::Claim>& claim() const { return claim_; }
+  // Highest (store epoch, term, seq) of the account's shard; kept when the grant has ended.
+  [[nodiscard]] const std::optional<v1::ShardSeen>& seen() const { return seen_; }
+
+ private:
+  void Up(std::function<void()> what) {
+    agent_->loop_->Post([alive = std::weak_ptr(agent_->alive_), what = std::move(what)] {
+      if (alive.lock()) what();
+    });
+  }
+
+  Agent* agent_;
+  base::Loop* worker_;
+  const std::string name_;
+  bool granted_ = false;
+  std::optional<v1::Claim> claim_;
+  std::optional<v1::ShardSeen> seen_;
+  std::unique_ptr<Account> account_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
 
 Agent::Agent(const AgentOptions& options, const UplinkOptions& uplink,
              Uplink::MakeChannel make_channel, base::Loop* loop)
     : options_(options), loop_(loop), uplink_(uplink, std::move(make_channel), this, loop) {}
 
-Agent::~Agent() { Stop(); }
+Agent::~Agent() { uplink_.Stop(); }
 
-void Agent::AddAccount(const AccountOptions& options,
-                       std::unique_ptr<net::HttpTransport> transport) {
-  accounts_.push_back(std::make_unique<Account>(options, std::move(transport), this, loop_));
+void Agent::AddAccount(const AccountOptions& options, std::unique_ptr<net::HttpTransport> transport,
+                       base::Loop* worker) {
+  slots_.push_back(std::make_unique<Slot>(this, options, std::move(transport),
+                                          worker == nullptr ? loop_ : worker));
 }
 
 void Agent::Start() {
-  for (const auto& account : accounts_) account->Start();
+  for (const auto& slot : slots_) slot->Tell([](Account& account) { account.Start(); });
   uplink_.Start();
 }
 
-void Agent::Stop() {
-  uplink_.Stop();
-  accounts_.clear();
+void Agent::Stop() { uplink_.Stop(); }
+
+void Agent::Close() {
+  for (const auto& slot : slots_) {
+    std::promise<void> gone;
+    slot->worker()->Post([&] {
+      slot->DropAccount();
+      gone.set_value();
+    });
+    gone.get_future().wait();
+  }
 }
 
-Account* Agent::ByUid(const std::string& uid) {
-  for (const auto& account : accounts_) {
-    if (account->granted() && account->uid() == uid) return account.get();
+void Agent::Collect(std::function<void(const AgentStats&)> done) {
+  struct Gathering {
+    AgentStats sum;
+    size_t left = 0;
+    std::function<void(const AgentStats&)> done;
+  };
+  std::map<base::Loop*, std::vector<Slot*>> by_worker;
+  for (const auto& slot : slots_) by_worker[slot->worker()].push_back(slot.get());
+  auto gathering = std::make_shared<Gathering>();
+  gathering->left = by_worker.size();
+  gathering->done = std::move(done);
+  gathering->sum.connected = uplink_.connected();
+  gathering->sum.sessions = sessions_;
+  if (by_worker.empty()) return gathering->done(gathering->sum);
+  for (const auto& [worker, slots] : by_worker) {
+    worker->Post([this, alive = std::weak_ptr(alive_), slots = slots, gathering] {
+      if (!alive.lock()) return;
+      AgentStats own;
+      for (const Slot* slot : slots) slot->AddStats(&own);
+      loop_->Post([gathering, own] {
+        gathering->sum.Add(own);
+        if (--gathering->left == 0) gathering->done(gathering->sum);
+      });
+    });
+  }
+}
+
+Agent::Slot* Agent::ByUid(const std::string& uid) {
+  for (const auto& slot : slots_) {
+    if (slot->Holds(uid)) return slot.get();
   }
   return nullptr;
 }
 
-Account* Agent::ByName(const std::string& name) {
-  for (const auto& account : accounts_) {
-    if (account->name() == name) return account.get();
+Agent::Slot* Agent::ByName(const std::string& name) {
+  for (const auto& slot : slots_) {
+    if (slot->name() == name) return slot.get();
   }
   return nullptr;
 }
@@ -53,9 +175,9 @@ v1::Hello Agent::MakeHello() {
   hello.set_revision(options_.revision);
   hello.set_instance_id(options_.instance_id);
   hello.set_zone(options_.zone);
-  for (const auto& account : accounts_) {
-    if (account->claim()) *hello.add_claims() = *account->claim();
-    if (account->seen()) *hello.add_seen() = *account->seen();
+  for (const auto& slot : slots_) {
+    if (slot->claim()) *hello.add_claims() = *slot->claim();
+    if (slot->seen()) *hello.add_seen() = *slot->seen();
   }
   return hello;
 }
@@ -64,26 +186,32 @@ v1::Hello Agent::MakeHello() {
 void Agent::OnWelcome(const v1::Welcome&) {
   ++sessions_;
   v1::Claims claims;
-  for (const auto& account : accounts_) {
-    if (account->claim()) *claims.add_claims() = *account->claim();
+  for (const auto& slot : slots_) {
+    if (slot->claim()) *claims.add_claims() = *slot->claim();
   }
   if (claims.claims_size() > 0) uplink_.SendClaims(std::move(claims));
 }
 
-void Agent::OnClaim(const v1::Claim& claim) {
+void Agent::SendClaim(const v1::Claim& claim) {
   v1::Claims claims;
   *claims.add_claims() = claim;
   uplink_.SendClaims(std::move(claims));
 }
 
 void Agent::OnGrant(const v1::Grant& grant) {
-  if (Account* account = ByName(grant.account_name())) return account->OnGrant(grant);
-  log::Warn("grant for an account that is not ours", {{"account", grant.account_name()}});
+  Slot* slot = ByName(grant.account_name());
+  if (slot == nullptr) {
+    return log::Warn("grant for an account that is not ours", {{"account", grant.account_name()}});
+  }
+  slot->Granted(grant);
+  slot->Tell([grant](Account& account) { account.OnGrant(grant); });
 }
 
 void Agent::OnRevoke(const v1::Revoke& revoke) {
-  Account* account = ByUid(revoke.account_uid());
-  if (account != nullptr) account->OnRevoke(revoke.reason());
+  Slot* slot = ByUid(revoke.account_uid());
+  if (slot == nullptr) return;
+  slot->Revoked();
+  slot->Tell([why = revoke.reason()](Account& account) { account.OnRevoke(why); });
 }
 
 // A scope that changed begins anew, from the positions of the grant that follows.
@@ -99,71 +227,34 @@ void Agent::OnClaimRefused(const v1::ClaimRefused& refused) {
 
 // Positions may come before their grant, so they go to whoever may be meant.
 void Agent::OnPositions(const v1::Positions& positions) {
-  if (Account* account = ByUid(positions.account_uid())) return account->OnPositions(positions);
-  for (const auto& account : accounts_) {
-    if (!account->granted()) account->OnPositions(positions);
+  const auto take = [positions](Account& account) { account.OnPositions(positions); };
+  if (Slot* slot = ByUid(positions.account_uid())) return slot->Tell(take);
+  for (const auto& slot : slots_) {
+    if (!slot->granted()) slot->Tell(take);
   }
 }
 
 void Agent::OnAck(const v1::Ack& ack) {
-  if (Account* account = ByUid(ack.account_uid())) account->OnAck(ack);
+  Slot* slot = ByUid(ack.account_uid());
+  if (slot == nullptr) return;
+  slot->Acked(ack);
+  slot->Tell([ack](Account& account) { account.OnAck(ack); });
 }
 
 void Agent::OnWant(const v1::Want& want) {
-  if (Account* account = ByUid(want.account_uid())) account->OnWant(want);
+  Slot* slot = ByUid(want.account_uid());
+  if (slot != nullptr) slot->Tell([want](Account& account) { account.OnWant(want); });
 }
 
 void Agent::OnAdmit(const v1::SnapshotAdmit& admit) {
-  if (Account* account = ByUid(admit.account_uid())) account->OnAdmit(admit);
+  Slot* slot = ByUid(admit.account_uid());
+  if (slot != nullptr) slot->Tell([admit](Account& account) { account.OnAdmit(admit); });
 }
 
 void Agent::OnLost(const std::string& why) {
-  for (const auto& account : accounts_) account->OnRevoke(why);
-}
-
-void Agent::Publish(metrics::Registry* registry) const {
-  namespace names = metrics;
-  WatchCounters sum;
-  double pending = 0;
-  double granted = 0;
-  std::map<kube::WatchState, int> states;
-  for (const auto& account : accounts_) {
-    const WatchCounters& one = account->counts();
-    sum.events += one.events;
-    sum.items += one.items;
-    sum.changes += one.changes;
-    sum.invalid += one.invalid;
-    sum.oversize += one.oversize;
-    sum.lists += one.lists;
-    sum.rereads += one.rereads;
-    pending += static_cast<double>(account->pending_bytes());
-    granted += account->granted() ? 1 : 0;
-    for (const auto& [state, count] : account->watch_states()) states[state] += count;
-  }
-  const auto set = [&](const char* name, const char* help, double value) {
-    registry->GetGauge(name, help).Set(value);
-  };
-  set(names::kAgentEvents, "Watch events read", static_cast<double>(sum.events));
-  set(names::kAgentItems, "List items read", static_cast<double>(sum.items));
-  set(names::kAgentChanges, "Changes put into the outbox", static_cast<double>(sum.changes));
-  set(names::kAgentInvalid, "Events and items that could not be read",
-      static_cast<double>(sum.invalid));
-  set(names::kAgentOversize, "Events and items beyond the size limit",
-      static_cast<double>(sum.oversize));
-  set(names::kAgentLists, "Pages of full lists asked for", static_cast<double>(sum.lists));
-  set(names::kAgentRereads, "Objects read again for a snapshot", static_cast<double>(sum.rereads));
-  set(names::kAgentPendingBytes, "Bytes waiting to be sent", pending);
-  set(names::kAgentGranted, "Accounts granted to this agent", granted);
-  set(names::kAgentConnected, "1 while a session is open", uplink_.connected() ? 1 : 0);
-  set(names::kAgentSessions, "Sessions opened", static_cast<double>(sessions_));
-  for (const kube::WatchState state :
-       {kube::WatchState::kIdle, kube::WatchState::kChecking, kube::WatchState::kAdmission,
-        kube::WatchState::kListing, kube::WatchState::kWatching, kube::WatchState::kForbidden,
-        kube::WatchState::kMissing}) {
-    registry
-        ->GetGauge(names::kAgentWatches, "Watches by state",
-                   {{"state", std::string(kube::WatchStateName(state))}})
-        .Set(states.contains(state) ? states[state] : 0);
+  for (const auto& slot : slots_) {
+    slot->Revoked();
+    slot->Tell([why](Account& account) { account.OnRevoke(why); });
   }
 }
 

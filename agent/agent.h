@@ -1,15 +1,14 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "agent/account/account.h"
+#include "agent/stats.h"
 #include "agent/uplink/session.h"
-
-namespace fairlead::metrics {
-class Registry;
-}
 
 namespace fairlead::agent {
 
@@ -21,19 +20,29 @@ struct AgentOptions {
 };
 
 // Joins the accounts to the session: claims go up as they become known, grants and answers go to
-// the account they are for, batches go up. Loop thread only.
-class Agent : public UplinkListener, public AccountHost {
+// the account they are for, batches go up.
+//
+// Threads: the agent and its session live on `loop`; each account lives on the worker's loop it was
+//   added with and is reached by Post() in both directions, so accounts of different workers share
+//   nothing. An account's messages keep their order in each direction. What was under way when a
+//   session ended may come after it: it carries its term and is dropped by whoever reads that.
+class Agent : public UplinkListener {
  public:
   Agent(const AgentOptions& options, const UplinkOptions& uplink, Uplink::MakeChannel make_channel,
         base::Loop* loop);
+  // Not while the session's loop runs, and after Close() if any worker is another thread.
   ~Agent() override;
-  // Before Start().
-  void AddAccount(const AccountOptions& options, std::unique_ptr<net::HttpTransport> transport);
+  // Before Start(). `transport` is the worker's own; null worker = the session's loop.
+  void AddAccount(const AccountOptions& options, std::unique_ptr<net::HttpTransport> transport,
+                  base::Loop* worker = nullptr);
   void Start();
+  // Ends the session.
   void Stop();
+  // Destroys the accounts, each on its worker, which must be running and another thread; waits.
+  void Close();
   Uplink& uplink() { return uplink_; }
-  // Sets the gauges and counters of docs/reference/metrics.md.
-  void Publish(metrics::Registry* registry) const;
+  // Gathers from all workers; `done` runs on the session's loop.
+  void Collect(std::function<void(const AgentStats&)> done);
 
   v1::Hello MakeHello() override;
   void OnWelcome(const v1::Welcome& welcome) override;
@@ -47,20 +56,18 @@ class Agent : public UplinkListener, public AccountHost {
   void OnAdmit(const v1::SnapshotAdmit& admit) override;
   void OnLost(const std::string& why) override;
 
-  void OnClaim(const v1::Claim& claim) override;
-  void SendBatch(v1::Batch batch) override { uplink_.SendBatch(std::move(batch)); }
-  void AskSnapshot(v1::SnapshotAsk ask) override { uplink_.AskSnapshot(std::move(ask)); }
-  void SendStatus(v1::AccountStatus status) override { uplink_.SendStatus(std::move(status)); }
-
  private:
-  Account* ByUid(const std::string& uid);
-  Account* ByName(const std::string& name);
+  class Slot;
+  Slot* ByUid(const std::string& uid);
+  Slot* ByName(const std::string& name);
+  void SendClaim(const v1::Claim& claim);
 
   AgentOptions options_;
   base::Loop* loop_;
-  std::vector<std::unique_ptr<Account>> accounts_;
+  std::vector<std::unique_ptr<Slot>> slots_;
   uint64_t sessions_ = 0;
   Uplink uplink_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace fairlead::agent

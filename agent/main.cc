@@ -1,16 +1,21 @@
 // fairlead-agent: streams what changes in its accounts' clusters to an endpoint.
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <future>
 #include <memory>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "agent/agent.h"
 #include "agent/config/config.h"
 #include "agent/identity/identity.h"
+#include "agent/stats.h"
 #include "agent/uplink/grpc_channel.h"
 #include "lib/base/config_reader.h"
 #include "lib/base/hash.h"
@@ -37,32 +42,68 @@ constexpr char kUsage[] =
 // Health and metrics for the kubelet and Prometheus.
 class HealthPages : public net::HttpHandler {
  public:
-  HealthPages(const Agent* agent, metrics::Registry* registry)
-      : agent_(agent), registry_(registry) {}
+  HealthPages(Agent* agent, metrics::Registry* registry) : agent_(agent), registry_(registry) {}
   void Handle(const net::HttpServerRequest& request,
               std::shared_ptr<net::HttpResponder> responder) override {
     if (request.path == "/healthz") return responder->Send(200, "text/plain", "ok\n");
     if (request.path == "/readyz") {
-      const bool ready = const_cast<Agent*>(agent_)->uplink().connected();
+      const bool ready = agent_->uplink().connected();
       return responder->Send(ready ? 200 : 503, "text/plain",
                              ready ? "ok\n" : "no session with an endpoint\n");
     }
     if (request.path == "/metrics") {
-      agent_->Publish(registry_);
-      return responder->Send(200, "text/plain; version=0.0.4", registry_->Render());
+      return agent_->Collect([registry = registry_, responder](const AgentStats& stats) {
+        Publish(stats, registry);
+        responder->Send(200, "text/plain; version=0.0.4", registry->Render());
+      });
     }
     responder->Send(404, "text/plain", "not found; there are /healthz, /readyz and /metrics\n");
   }
 
  private:
-  const Agent* agent_;
+  Agent* agent_;
   metrics::Registry* registry_;
 };
 
-absl::Status AddAccounts(const Config& config, net::LoopThread* loop, Agent* agent) {
+// The threads that accounts live on, each with its share of the table of recent hashes.
+class Workers {
+ public:
+  static constexpr size_t kRecentBytes = size_t{8} << 20;
+  static constexpr unsigned kMostByDefault = 4;
+
+  explicit Workers(const Config& config) {
+    const size_t wanted = config.workers > 0
+                              ? static_cast<size_t>(config.workers)
+                              : std::min(std::thread::hardware_concurrency(), kMostByDefault);
+    const size_t count = std::clamp<size_t>(wanted, 1, config.accounts.size());
+    for (size_t i = 0; i < count; ++i) {
+      all_.push_back(std::make_unique<Worker>(kRecentBytes / count));
+    }
+  }
+  struct Worker {
+    explicit Worker(size_t recent_bytes) : loop("account"), recent(recent_bytes) {}
+    net::LoopThread loop;
+    RecentHashes recent;
+  };
+  Worker& For(size_t account) { return *all_[account % all_.size()]; }
+  void Start() {
+    for (const auto& one : all_) one->loop.Start();
+  }
+  void Stop() {
+    for (const auto& one : all_) one->loop.Stop();
+  }
+
+ private:
+  std::vector<std::unique_ptr<Worker>> all_;
+};
+
+absl::Status AddAccounts(const Config& config, Workers* workers, Agent* agent) {
   uint64_t seed = static_cast<uint64_t>(base::RandomU128().lo);
-  for (const AccountConfig& one : config.accounts) {
+  for (size_t i = 0; i < config.accounts.size(); ++i) {
+    const AccountConfig& one = config.accounts[i];
+    Workers::Worker& worker = workers->For(i);
     AccountOptions options;
+    options.recent = &worker.recent;
     options.name = one.name;
     options.seed = base::NextRandom(&seed);
     options.pending_bytes = static_cast<size_t>(config.pending_bytes) / config.accounts.size();
@@ -77,10 +118,10 @@ absl::Status AddAccounts(const Config& config, net::LoopThread* loop, Agent* age
     client.ca_pem = access->ca_pem;
     client.certificate_pem = access->certificate_pem;
     client.key_pem = access->key_pem;
-    auto transport = net::MakeHttpClient(client, loop);
+    auto transport = net::MakeHttpClient(client, &worker.loop);
     if (!transport.ok())
       return base::WithContext(transport.status(), base::StrCat("account ", one.name));
-    agent->AddAccount(options, *std::move(transport));
+    agent->AddAccount(options, *std::move(transport), &worker.loop);
   }
   return absl::OkStatus();
 }
@@ -98,6 +139,7 @@ int Serve(const Config& config) {
     trust_bundle = *std::move(bundle);
   }
   net::LoopThread loop("agent");
+  Workers workers(config);
   auto credentials = std::make_shared<Credentials>();
   const auto channel_to = [&config, &loop](const std::string& target, const Credentials& with) {
     ChannelOptions options;
@@ -120,7 +162,7 @@ int Serve(const Config& config) {
         return channel_to(target, *credentials);
       },
       &loop);
-  if (const absl::Status status = AddAccounts(config, &loop, agent.get()); !status.ok()) {
+  if (const absl::Status status = AddAccounts(config, &workers, agent.get()); !status.ok()) {
     std::fprintf(stderr, "fairlead-agent: %s\n", status.ToString().c_str());
     return 1;
   }
@@ -165,6 +207,7 @@ int Serve(const Config& config) {
                                     {"accounts", config.accounts.size()},
                                     {"instance", options.instance_id}});
 
+  workers.Start();
   loop.Start();
   sigset_t signals;
   sigemptyset(&signals);
@@ -174,12 +217,16 @@ int Serve(const Config& config) {
   sigwait(&signals, &signal);
   log::Info("stopping", {{"signal", strsignal(signal)}});
   if (health) health->Stop();
+  std::promise<void> ended;
   loop.Post([&] {
     identity.reset();
-    agent.reset();
-    loop.Quit();
+    agent->Stop();
+    ended.set_value();
   });
+  ended.get_future().wait();
   loop.Stop();
+  agent->Close();
+  workers.Stop();
   return 0;
 }
 

@@ -78,6 +78,11 @@ std::string Corpus::PodName(uint64_t index) {
   return text;
 }
 
+std::string Corpus::ChangeOf(uint64_t index, uint64_t version) {
+  uint64_t random = index * 0xD1B54A32D192ED03ULL + version;
+  return Hex(&random, 32);
+}
+
 std::string Corpus::PodUid(uint64_t index) {
   uint64_t random = index * 0x9E3779B97F4A7C15ULL + 1;
   return Uid(&random);
@@ -142,8 +147,7 @@ void Corpus::AppendPod(uint64_t index, uint64_t version, uint64_t resource_versi
   std::snprintf(digits, sizeof digits, "%012llu",
                 static_cast<unsigned long long>(resource_version));
   put(shape.version_at, digits);
-  uint64_t random = index * 31 + version;
-  put(shape.change_at, Hex(&random, 32));
+  put(shape.change_at, ChangeOf(index, version));
 }
 
 }  // namespace fairlead::bench

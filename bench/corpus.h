@@ -19,6 +19,8 @@ class Corpus {
   void AppendPod(uint64_t index, uint64_t version, uint64_t resource_version,
                  std::string* out) const;
 
+  // The annotation value, 32 hex digits, that tells one version of an object from the next.
+  static std::string ChangeOf(uint64_t index, uint64_t version);
   static std::string PodName(uint64_t index);
   static std::string PodUid(uint64_t index);
 

@@ -12,6 +12,7 @@
 #include "endpoint/identity/authority.h"
 #include "endpoint/rest/service.h"
 #include "endpoint/session/hub.h"
+#include "endpoint/store/writer_thread.h"
 #include "lib/base/config_reader.h"
 #include "lib/base/strings.h"
 #include "lib/base/version.h"

@@ -26,6 +26,7 @@
 #include "operator/controllers/objects.h"
 #include "operator/runtime/controller.h"
 #include "operator/runtime/elector.h"
+#include "operator/runtime/event_recorder.h"
 
 namespace fairlead::op {
 namespace {
@@ -93,7 +94,8 @@ class Operator {
   }
 
  private:
-  // The elector has a client of its own, so that nothing else delays a renewal.
+  // The elector and the Events have clients of their own, so that nothing else delays a renewal,
+  // and Events delay nothing else.
   int ConnectHub() {
     loop_.Start();
     const auto access =
@@ -105,8 +107,12 @@ class Operator {
     hub_options.pause_after_failure = base::seconds(1);
     auto hub = ClusterClient::Make(*access, hub_options, &loop_);
     auto lease = ClusterClient::Make(*access, hub_options, &loop_);
+    auto events = ClusterClient::Make(*access, hub_options, &loop_);
     if (!hub.ok()) return Complain("hub", hub.status());
     if (!lease.ok()) return Complain("hub", lease.status());
+    if (!events.ok()) return Complain("hub", events.status());
+    events_ = std::make_unique<EventRecorder>(*std::move(events), Hostname(), &metrics_);
+    context_.record = [this](const Event& event) { events_->Record(event); };
     context_.config = &config_;
     context_.hub = *std::move(hub);
     lease_client_ = *std::move(lease);
@@ -166,14 +172,18 @@ class Operator {
     }
   }
 
-  [[nodiscard]] bool Synced() const {
+  // "clusteraccounts in fairlead" for each that has not listed all yet; "" when all have.
+  [[nodiscard]] std::string NotSynced() const {
+    std::string out;
     for (const auto* all : {&context_.accounts, &context_.deployments}) {
       for (const auto& [space, informer] : *all) {
-        if (!informer->synced()) return false;
+        if (informer->synced()) continue;
+        out += base::StrCat(out.empty() ? "" : ", ", informer->resource(), " in ", space);
       }
     }
-    return true;
+    return out;
   }
+  [[nodiscard]] bool Synced() const { return NotSynced().empty(); }
 
   int StartHealth() {
     pages_ = std::make_unique<HealthPages>([this] { return Synced(); }, &metrics_);
@@ -206,8 +216,8 @@ class Operator {
     const base::Time deadline = base::Clock::Real().Now() + kSyncDeadline;
     while (!Synced() && !stopping_) {
       if (base::Clock::Real().Now() > deadline) {
-        Complain("resources", absl::DeadlineExceededError(
-                                  "not synced after two minutes; are the CRDs installed (chart "
+        Complain(NotSynced(), absl::DeadlineExceededError(
+                                  "not listed after two minutes; are the CRDs installed (chart "
                                   "fairlead-crds), and may the operator read them?"));
         std::_Exit(1);
       }
@@ -229,11 +239,10 @@ class Operator {
   }
 
   bool Prepare() {
-    const auto space = GetObject(context_.hub.get(),
-                                 {{"", "v1", "namespaces", "Namespace", false}, "", "kube-system"});
-    absl::Status status = space.status();
-    if (space.ok()) {
-      context_.hub_id = (*space)["metadata"]["uid"].asString();
+    const auto uid = ClusterUid(context_.hub.get());
+    absl::Status status = uid.status();
+    if (uid.ok()) {
+      context_.hub_id = *uid;
       status = context_.certificates->Ensure();
     }
     if (!status.ok()) log::Error("not ready to work", {{"error", status}});
@@ -243,14 +252,19 @@ class Operator {
   void StartControllers() {
     std::map<std::string, EndpointClient*> endpoints;
     for (const EndpointConfig& one : config_.endpoints) {
-      auto client = std::make_unique<EndpointClient>([this, api = one.api] { return Client(api); });
+      auto client = std::make_unique<EndpointClient>([this, api = one.api] { return Client(api); },
+                                                     client_options_.may_write);
       endpoints[one.name] = client.get();
       context_.endpoints[one.name] = std::move(client);
     }
-    context_.clusters = std::make_unique<ClusterPool>(context_.hub, client_options_, &loop_);
+    context_.clusters =
+        std::make_unique<ClusterPool>(context_.hub, [this](const kube::ClusterAccess& access) {
+          return ClusterClient::Make(access, client_options_, &loop_);
+        });
     context_.fleet =
         std::make_unique<FleetView>(endpoints, [this](const std::string& name) { OnFleet(name); });
     context_.fleet->Start();
+    events_->Start();
     accounts_->Start();
     installations_->Start();
     deployments_->Start();
@@ -299,6 +313,7 @@ class Operator {
     installations_->Stop();
     accounts_->Stop();
     if (context_.fleet) context_.fleet->Stop();
+    events_->Stop();
     health_->Stop();
     health_loop_.Stop();
     std::promise<void> released;
@@ -320,6 +335,7 @@ class Operator {
   std::unique_ptr<AccountController> account_controller_;
   std::unique_ptr<DeploymentController> deployment_controller_;
   std::unique_ptr<Controller> accounts_, deployments_, installations_;
+  std::unique_ptr<EventRecorder> events_;
   std::unique_ptr<HealthPages> pages_;
   std::unique_ptr<net::HttpServer> health_;
   std::unique_ptr<Elector> elector_;

@@ -123,7 +123,6 @@ void Account::Probe() {
       if (version_status == 200)
         claim.set_kubernetes_version(Member(version, nullptr, "gitVersion"));
       backoff_.Reset();
-      claim_ = claim;
       host_->OnClaim(claim);
     });
   });
@@ -140,17 +139,11 @@ void Account::OnGrant(const v1::Grant& grant) {
   scope_ = ScopeOf(grant.scope());
   positions_.clear();
   positions_complete_ = false;
-  v1::ShardSeen seen;
-  seen.set_account_uid(grant.account_uid());
-  seen.set_shard(grant.shard());
-  seen.set_store_epoch(grant.store_epoch());
-  seen.set_term(grant.term());
-  seen.set_seq(grant.last_seq());
-  seen_ = seen;
   wire::Outbox::Shard shard{grant.account_uid(), grant.shard(), grant.store_epoch(), grant.term(),
                             grant.last_seq()};
-  outbox_ = std::make_unique<wire::Outbox>(
-      shard, wire::OutboxOptions{.pending_bytes = options_.pending_bytes});
+  wire::OutboxOptions outbox = options_.outbox;
+  outbox.pending_bytes = options_.pending_bytes;
+  outbox_ = std::make_unique<wire::Outbox>(shard, outbox);
   log::Info("granted", {{"account", name()}, {"term", grant.term()}, {"seq", grant.last_seq()}});
   // Positions come on another stream and may be faster than their grant.
   const auto early = early_.extract({grant.term(), grant.account_uid()});
@@ -286,8 +279,13 @@ void Account::OnAck(const v1::Ack& ack) {
                                            {"namespace", refused.name_space()},
                                            {"name", refused.name()},
                                            {"reason", refused.reason()}});
+    for (const auto& watcher : watchers_) {
+      const kube::ResourceType& type = watcher->target().type;
+      if (type.group == refused.kind().group() && type.resource == refused.kind().resource()) {
+        watcher->OnRefused(refused.name_space(), refused.name());
+      }
+    }
   }
-  seen_->set_seq(std::max(seen_->seq(), ack.seq()));
   outbox_->OnAck(ack);
   Flush();
 }

@@ -30,8 +30,10 @@ struct AccountOptions {
   std::string name;
   kube::ClusterAccess access;
   size_t pending_bytes = size_t{16} << 20;
+  wire::OutboxOptions outbox;                    // but pending_bytes
   base::Duration rediscover = base::minutes(1);  // CRDs come and go
   uint64_t seed = 1;
+  RecentHashes* recent = nullptr;  // of the account's worker; null: every event is sent
 };
 
 // One account: asks its cluster who it is, and while it holds a grant lists and watches what the
@@ -56,11 +58,9 @@ class Account : public WatchHost {
   void OnAdmit(const v1::SnapshotAdmit& admit);
 
   [[nodiscard]] const std::string& name() const { return options_.name; }
-  [[nodiscard]] const std::optional<v1::Claim>& claim() const { return claim_; }
   // "" without a grant.
   [[nodiscard]] const std::string& uid() const { return grant_.account_uid(); }
   [[nodiscard]] bool granted() const { return granted_; }
-  [[nodiscard]] std::optional<v1::ShardSeen> seen() const { return seen_; }
   [[nodiscard]] const WatchCounters& counts() const { return counters_; }
   [[nodiscard]] size_t pending_bytes() const { return outbox_ ? outbox_->pending_bytes() : 0; }
   [[nodiscard]] std::map<kube::WatchState, int> watch_states() const;
@@ -69,6 +69,7 @@ class Account : public WatchHost {
   net::Headers RequestHeaders() override;
   void OnUnauthorized() override { token_.Refused(); }
   wire::Outbox* outbox() override { return outbox_.get(); }
+  RecentHashes* recent() override { return options_.recent; }
   base::Loop* loop() override { return loop_; }
   WatchCounters* counters() override { return &counters_; }
   void OutboxChanged() override;
@@ -97,8 +98,6 @@ class Account : public WatchHost {
   uint64_t random_;
   WatchCounters counters_;
 
-  std::optional<v1::Claim> claim_;
-  std::optional<v1::ShardSeen> seen_;
   bool granted_ = false;
   v1::Grant grant_;
   kube::ScopeRules scope_;

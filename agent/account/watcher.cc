@@ -221,6 +221,7 @@ void Watcher::ApplyOne(const kube::Action& action) {
     begin.set_history(machine_.history());
     begin.set_complete_list(true);
     wanted_.clear();
+    salt_ = base::RandomU128();
     outbox->SnapshotBegin(watch_number_, std::move(begin), now());
   } else if (std::holds_alternative<kube::EmitSnapshotItem>(action)) {
     EmitItem();
@@ -341,11 +342,22 @@ bool Watcher::Wanted(const json::ObjectView& object) const {
          (!scope_->only_spinnaker_managed || object.managed_by_spinnaker);
 }
 
-void Watcher::Emit(kube::EventType type) {
+void Watcher::Emit(kube::EventType type, bool wanted) {
   const json::ObjectView& object = *current_;
   const bool gone = type == kube::EventType::kDeleted || !Wanted(object);
   // What never was in scope has no row to delete; what left it may have one.
   if (gone && type == kube::EventType::kAdded) return;
+  RecentHashes* recent = host_->recent();
+  base::U128 content;
+  if (!gone) content = json::HashSpliced(object.text, object.cuts, &hash_);
+  if (recent != nullptr) {
+    if (gone || wanted) {  // what was read again may be older than what was sent
+      recent->Forget(salt_, object.name_space, object.name);
+    } else if (recent->Same(salt_, object.name_space, object.name, content)) {
+      ++host_->counters()->unchanged;
+      return host_->OutboxChanged();
+    }
+  }
   v1::Change change;
   change.set_operation(gone ? v1::Change::DELETE : v1::Change::UPSERT);
   change.set_name_space(std::string(object.name_space));
@@ -354,7 +366,7 @@ void Watcher::Emit(kube::EventType type) {
   change.set_resource_version(std::string(object.resource_version));
   change.set_history(machine_.history());
   if (!gone) {
-    change.set_content_hash(base::ToBytes(json::HashSpliced(object.text, object.cuts, &hash_)));
+    change.set_content_hash(base::ToBytes(content));
     json::Splice(object.text, object.cuts, change.mutable_body());
   }
   ++host_->counters()->changes;
@@ -430,6 +442,10 @@ void Watcher::OnWant(const v1::Want& want) {
   CheckWants();
 }
 
+void Watcher::OnRefused(const std::string& name_space, const std::string& name) {
+  if (host_->recent() != nullptr) host_->recent()->Forget(salt_, name_space, name);
+}
+
 void Watcher::PumpRereads() {
   while (rereads_.size() < kRereadsAtOnce && !wanted_.empty()) {
     v1::ObjectName name = std::move(wanted_.front());
@@ -445,23 +461,25 @@ void Watcher::PumpRereads() {
   }
 }
 
-// What is gone needs nothing: its DELETED event comes by the watch.
+// What is gone needs nothing: its DELETED event comes by the watch. A 404 that is not about the
+// object (a server that has just started does not know every resource yet) says nothing.
 void Watcher::OnReread(const v1::ObjectName& name, int status, const std::string& body) {
+  const bool gone = status == 404 && kube::DecodeError(status, {}, body).object_absent();
   if (status == 200) {
     const auto object = reader_.ReadObject(body, cut_rules_);
     if (object.ok()) {
       seen_before_ = machine_.seen_version();
       current_ = &*object;
-      Emit(kube::EventType::kModified);
+      Emit(kube::EventType::kModified, /*wanted=*/true);
       current_ = nullptr;
     } else {
       ++host_->counters()->invalid;
     }
-  } else if (status != 404 && machine_.in_snapshot()) {
+  } else if (!gone && machine_.in_snapshot()) {
     if (status == 401) host_->OnUnauthorized();
     wanted_.push_back(name);
   }
-  const bool failed = status != 200 && status != 404;
+  const bool failed = status != 200 && !gone;
   host_->loop()->Post([this, alive = std::weak_ptr(alive_), failed] {
     if (!alive.lock()) return;
     std::erase_if(rereads_, [](const auto& one) { return one->done; });

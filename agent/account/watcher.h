@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/account/recent_hashes.h"
 #include "api/fairlead/agent/v1/agent.pb.h"
 #include "lib/base/loop.h"
 #include "lib/json/object_view.h"
@@ -22,10 +23,22 @@ struct WatchCounters {
   uint64_t events = 0;
   uint64_t items = 0;
   uint64_t changes = 0;
-  uint64_t invalid = 0;  // events and items that could not be read
+  uint64_t unchanged = 0;  // events that changed nothing of the content
+  uint64_t invalid = 0;    // events and items that could not be read
   uint64_t oversize = 0;
   uint64_t lists = 0;  // full lists, page by page
   uint64_t rereads = 0;
+
+  void Add(const WatchCounters& other) {
+    events += other.events;
+    items += other.items;
+    changes += other.changes;
+    unchanged += other.unchanged;
+    invalid += other.invalid;
+    oversize += other.oversize;
+    lists += other.lists;
+    rereads += other.rereads;
+  }
 };
 
 // What a watch needs of its account. Everything outlives the watch.
@@ -37,6 +50,8 @@ class WatchHost {
   virtual net::Headers RequestHeaders() = 0;
   virtual void OnUnauthorized() = 0;
   virtual wire::Outbox* outbox() = 0;
+  // Null: every event is sent.
+  virtual RecentHashes* recent() = 0;
   virtual base::Loop* loop() = 0;
   virtual WatchCounters* counters() = 0;
   // Something was put into the outbox.
@@ -59,6 +74,8 @@ class Watcher {
   void Start(const std::optional<v1::Position>& position);
   void OnAdmitted(const std::string& snapshot_id);
   void OnWant(const v1::Want& want);
+  // The store would not take what was sent of this object.
+  void OnRefused(const std::string& name_space, const std::string& name);
   // Stops (or lets go on) the streams of the list and the watch.
   void SetPaused(bool paused);
 
@@ -82,7 +99,8 @@ class Watcher {
   void OnBody(Request* request, std::string_view data);
   void OnDone(Request* request, const absl::Status& status);
   void ListDone(Request* request);
-  void Emit(kube::EventType type);
+  // `wanted`: the endpoint asked for it, so it is sent whatever was sent before.
+  void Emit(kube::EventType type, bool wanted = false);
   void EmitItem();
   [[nodiscard]] bool Wanted(const json::ObjectView& object) const;
   void PumpRereads();
@@ -100,6 +118,7 @@ class Watcher {
   int watch_number_ = 0;
   bool bodies_ = true;  // the endpoint has no rows: bodies go with the pages
   bool paused_ = false;
+  base::U128 salt_ = base::RandomU128();  // in RecentHashes, since the last snapshot began
   std::string snapshot_id_;
   bool left_out_ = false;  // an item of the list under way could not be read
   bool admitted_ = false;  // snapshot_id_, and its end was not sent yet

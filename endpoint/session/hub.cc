@@ -5,6 +5,7 @@
 
 #include "api/fairlead/agent/v1/agent.pb.h"
 #include "endpoint/session/convert.h"
+#include "endpoint/store/store.h"
 #include "lib/base/strings.h"
 #include "lib/log/log.h"
 #include "lib/wire/codec.h"
@@ -89,7 +90,7 @@ struct Hub::Grant {
   SnapshotKinds snapshots;
 };
 
-Hub::Hub(const HubOptions& options, store::WriterThread* writer, store::Reader* reader,
+Hub::Hub(const HubOptions& options, store::WriterQueue* writer, store::Reader* reader,
          const Authority* authority, FleetBoard* board, base::Loop* loop)
     : options_(options),
       writer_(writer),

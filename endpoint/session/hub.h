@@ -10,7 +10,7 @@
 #include "endpoint/identity/authority.h"
 #include "endpoint/registry/registry.h"
 #include "endpoint/store/reader.h"
-#include "endpoint/store/writer_thread.h"
+#include "endpoint/store/writer_queue.h"
 #include "lib/base/loop.h"
 #include "lib/json/object_view.h"
 #include "lib/wire/lease_table.h"
@@ -37,7 +37,7 @@ struct HubOptions {
 class Hub : public wire::AgentService {
  public:
   // All pointers outlive the hub; `reader` is its own and may block the loop for one query.
-  Hub(const HubOptions& options, store::WriterThread* writer, store::Reader* reader,
+  Hub(const HubOptions& options, store::WriterQueue* writer, store::Reader* reader,
       const Authority* authority, FleetBoard* board, base::Loop* loop);
   ~Hub() override;
   void Start();
@@ -88,7 +88,7 @@ class Hub : public wire::AgentService {
   [[nodiscard]] base::Time now() const { return loop_->clock().Now(); }
 
   HubOptions options_;
-  store::WriterThread* writer_;
+  store::WriterQueue* writer_;
   store::Reader* reader_;
   const Authority* authority_;
   FleetBoard* board_;

@@ -339,9 +339,11 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const Change& change, Batc
 absl::Status BatchWriter::OnEntry(const Batch&, const Checkpoint& checkpoint, BatchResult*) {
   FAIRLEAD_ASSIGN_OR_RETURN(KindRow * kind, KindAt(checkpoint.kind));
   PositionRow& position = kind->positions[checkpoint.watch];
-  if (!position.resource_version.empty() &&
-      Compare(checkpoint.history, checkpoint.resource_version, position.history,
-              position.resource_version) == Order::kOlder) {
+  const bool back = position.resource_version.empty()
+                        ? checkpoint.history < position.history
+                        : Compare(checkpoint.history, checkpoint.resource_version, position.history,
+                                  position.resource_version) == Order::kOlder;
+  if (back) {
     return absl::OkStatus();  // a position never goes back
   }
   position.history = checkpoint.history;
@@ -365,7 +367,14 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotBegin& begin
   snapshot.begin_seq = batch.seq;
   snapshot.rules_hash = begin.rules_hash;
   snapshot.complete_list = begin.complete_list;
-  kind->positions[begin.watch].changed = true;
+  PositionRow& position = kind->positions[begin.watch];
+  // Rows of a newer history follow. Until its end says otherwise there is no position to resume
+  // from: whoever resumed from the old one would miss what happened between the two histories.
+  if (begin.history > position.history) {
+    position.history = begin.history;
+    position.resource_version.clear();
+  }
+  position.changed = true;
   return absl::OkStatus();
 }
 

@@ -9,6 +9,7 @@
 #include "endpoint/store/store.h"
 #include "endpoint/store/types.h"
 #include "endpoint/store/writer.h"
+#include "endpoint/store/writer_queue.h"
 #include "lib/base/clock.h"
 
 namespace fairlead::metrics {
@@ -31,37 +32,26 @@ struct WriterThreadOptions {
 // Guarantees: `done` of a batch runs after its commit, in submission order for one shard; nothing
 //   accepted is lost while the process lives: with a full disk or an I/O error the same batches are
 //   tried again with backoff, and healthy() is false meanwhile.
-// Threads: Submit, Do, healthy, queued_bytes from any thread. `done` runs on the writer's thread:
-// post it
-//   to a loop, and keep it short.
+// Threads: any may call but Stop(). Callbacks run on the writer's thread; keep them short.
 // Bounds: queue_bytes; one batch is always let in when the queue is empty.
-class WriterThread {
+class WriterThread : public WriterQueue {
  public:
-  using BatchDone = std::function<void(BatchResult)>;
-  // Runs on the writer's thread between transactions.
-  using Task = std::function<void(Store& store)>;
-
   // `store` must outlive the thread and is touched by nobody else until Stop(). `registry` may be
   // null.
   WriterThread(Store* store, const WriterThreadOptions& options, metrics::Registry* registry);
-  ~WriterThread();
+  ~WriterThread() override;
   WriterThread(const WriterThread&) = delete;
   WriterThread& operator=(const WriterThread&) = delete;
 
-  // ResourceExhausted when the queue is full: `done` is not called then; the caller's credit should
-  // have prevented it. Unavailable after Stop.
-  absl::Status Submit(Batch batch, BatchDone done);
-  // Tasks keep their order with the batches of Submit. Unavailable after Stop (the task is
-  // dropped).
-  absl::Status Do(Task task);
-  // Store::NewTerm on the writer's thread, and the shard's snapshots are forgotten.
+  absl::Status Submit(Batch batch, BatchDone done) override;
+  absl::Status Do(Task task) override;
   absl::Status NewTerm(const ShardKey& key, std::string holder, bool raise_epoch,
-                       std::function<void(absl::StatusOr<ShardState>)> done);
+                       std::function<void(absl::StatusOr<ShardState>)> done) override;
+  [[nodiscard]] size_t queued_bytes() const override;
 
   [[nodiscard]] bool healthy() const;
   // Why not, for people; "" when healthy.
   [[nodiscard]] std::string problem() const;
-  [[nodiscard]] size_t queued_bytes() const;
 
   // Finishes what is queued, for at most `deadline`; what is left is answered Unavailable.
   void Stop(base::Duration deadline);

@@ -17,8 +17,8 @@ inline absl::Status WithContext(const absl::Status& status, std::string_view con
 
 }  // namespace fairlead::base
 
-#define FAIRLEAD_RETURN_IF_ERROR(expression)                          \
-  do {                                                                \
+#define FAIRLEAD_RETURN_IF_ERROR(expression)                                \
+  do {                                                                      \
     if (absl::Status status_ = (expression); !status_.ok()) return status_; \
   } while (false)
 

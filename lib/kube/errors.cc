@@ -81,6 +81,9 @@ void ReadStatus(const Json::Value& status, ApiError* error) {
                              Printable(StringAt(cause, "message"), kMaxMessage),
                              Printable(StringAt(cause, "field"), 256)});
   }
+  if (error->code == 404 && error->status_reason == "NotFound") {
+    error->absent_name = Printable(StringAt(details, "name"), 253);
+  }
   const Json::Value& retry = At(details, "retryAfterSeconds");
   if (retry.isInt64() && retry.asInt64() > 0) error->retry_after = RetryAfter(retry.asInt64());
   if (error->code == 410) {

@@ -47,9 +47,13 @@ struct ApiError {
   std::vector<StatusCause> causes;  // at most 32; safe to print
   // Header Retry-After, else details.retryAfterSeconds; at most 10 minutes.
   std::optional<base::Duration> retry_after;
+  // Of a 404 about one object: its name. "" when it is the path or the resource that is not known,
+  // which says nothing about objects (a server that has just started, a CRD not read yet).
+  std::string absent_name;
   // The server's token to go on with an expired list, inconsistently (410 only).
   std::string continue_token;
 
+  [[nodiscard]] bool object_absent() const { return !absent_name.empty(); }
   [[nodiscard]] bool expired() const {
     return reason == Reason::kGone || reason == Reason::kExpired;
   }

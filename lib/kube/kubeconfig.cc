@@ -291,7 +291,7 @@ const std::string& TokenSource::Get(base::Time now) {
   if (file_.empty()) return token_;
   const bool first = read_ == base::Time{};
   const base::Duration age = now - read_;
-  if (!first && age < base::seconds(60) && !(stale_ && age >= base::seconds(10))) return token_;
+  if (!first && !stale_ && age < base::seconds(60)) return token_;
   read_ = now;
   stale_ = false;
   auto text = base::ReadFile(file_);

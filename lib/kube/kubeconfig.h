@@ -53,7 +53,7 @@ class TokenSource {
   TokenSource(std::string token, std::string file);
   // "" = no token.
   [[nodiscard]] const std::string& Get(base::Time now);
-  // The server answered 401: the next Get() reads again, at most once in ten seconds.
+  // The server answered 401: the next Get() reads again.
   void Refused() { stale_ = true; }
 
  private:

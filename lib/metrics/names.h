@@ -5,13 +5,14 @@
 namespace fairlead::metrics {
 
 // The agent's.
-inline constexpr char kAgentEvents[] = "fairlead_agent_events";      // count; watch events read
-inline constexpr char kAgentItems[] = "fairlead_agent_list_items";   // count; list items read
-inline constexpr char kAgentChanges[] = "fairlead_agent_changes";    // count; put into the outbox
-inline constexpr char kAgentInvalid[] = "fairlead_agent_invalid";    // count; could not be read
-inline constexpr char kAgentOversize[] = "fairlead_agent_oversize";  // count; beyond the limit
-inline constexpr char kAgentLists[] = "fairlead_agent_list_pages";   // count; pages of full lists
-inline constexpr char kAgentRereads[] = "fairlead_agent_rereads";    // count; read again
+inline constexpr char kAgentEvents[] = "fairlead_agent_events";        // count; watch events read
+inline constexpr char kAgentItems[] = "fairlead_agent_list_items";     // count; list items read
+inline constexpr char kAgentChanges[] = "fairlead_agent_changes";      // count; put into the outbox
+inline constexpr char kAgentUnchanged[] = "fairlead_agent_unchanged";  // count; nothing to send
+inline constexpr char kAgentInvalid[] = "fairlead_agent_invalid";      // count; could not be read
+inline constexpr char kAgentOversize[] = "fairlead_agent_oversize";    // count; beyond the limit
+inline constexpr char kAgentLists[] = "fairlead_agent_list_pages";     // count; pages of full lists
+inline constexpr char kAgentRereads[] = "fairlead_agent_rereads";      // count; read again
 inline constexpr char kAgentPendingBytes[] = "fairlead_agent_pending_bytes";  // bytes; to be sent
 inline constexpr char kAgentGranted[] = "fairlead_agent_accounts_granted";    // count; accounts
 inline constexpr char kAgentConnected[] = "fairlead_agent_connected";  // 0 or 1; session open
@@ -29,7 +30,9 @@ inline constexpr char kStoreQueuedBytes[] = "fairlead_store_queued_bytes";
 
 // The operator's, under controller-runtime's names.
 inline constexpr char kReconcileTotal[] = "controller_runtime_reconcile_total";
+inline constexpr char kReconcileTerminal[] = "controller_runtime_terminal_reconcile_errors_total";
 inline constexpr char kReconcilePanics[] = "controller_runtime_reconcile_panics_total";
+inline constexpr char kEventsDropped[] = "fairlead_operator_events_dropped_total";
 inline constexpr char kReconcileSeconds[] = "controller_runtime_reconcile_time_seconds";
 
 }  // namespace fairlead::metrics

@@ -86,7 +86,7 @@ ClientConnection::ClientConnection(asio::io_context& io, std::shared_ptr<ssl::co
 void ClientConnection::Connect() {
   timer_.expires_after(options_.connect_timeout);
   timer_.async_wait([self = shared_from_this()](error_code error) {
-    if (!error && !self->protocol_) {
+    if (!error && !self->connected_) {
       self->Fail(absl::UnavailableError(
           base::StrCat("no connection to ", Authority(self->options_), " in time")));
     }
@@ -115,7 +115,7 @@ void ClientConnection::OnTcp() {
   error_code ignored;
   socket().set_option(tcp::no_delay(true), ignored);
   socket().set_option(asio::socket_base::keep_alive(true), ignored);
-  if (!tls_) return OnReady();
+  if (!tls_) return OnSecured();
   const std::string& name = options_.server_name.empty() ? options_.host : options_.server_name;
   SSL* connection = tls_->native_handle();
   X509_VERIFY_PARAM* verify = SSL_get0_param(connection);
@@ -128,12 +128,12 @@ void ClientConnection::OnTcp() {
   }
   tls_->async_handshake(ssl::stream_base::client, [self = shared_from_this()](error_code error) {
     if (self->owner_ == nullptr) return;
-    if (!error) return self->OnReady();
+    if (!error) return self->OnSecured();
     self->Fail(absl::UnavailableError(TlsReason(error, self->tls_->native_handle())));
   });
 }
 
-void ClientConnection::OnReady() {
+void ClientConnection::OnSecured() {
   if (tls_) {
     const unsigned char* name = nullptr;
     unsigned size = 0;
@@ -148,10 +148,17 @@ void ClientConnection::OnReady() {
   } else {
     protocol_ = MakeHttp1Session(Authority(options_));
   }
+  if (protocol_->ready()) OnReady();
+  Pump();
+}
+
+// A server that allows fewer streams than are waiting refuses what comes before it could say so;
+// therefore the first exchange waits for its SETTINGS.
+void ClientConnection::OnReady() {
+  connected_ = true;
   heard_ = base::Clock::Real().Now();
   Watch();
   owner_->OnConnected(this);
-  Pump();
 }
 
 // Output is gathered until the loop comes round, so that many requests share one write.
@@ -196,6 +203,8 @@ void ClientConnection::OnRead(error_code error, size_t size) {
   const absl::Status status = protocol_->Receive({read_buffer_.get(), size});
   if (owner_ == nullptr) return;  // a handler closed us
   if (!status.ok()) return Fail(status);
+  if (!connected_ && protocol_->ready()) OnReady();
+  if (owner_ == nullptr) return;
   if (protocol_->open() < before || protocol_->draining()) owner_->OnIdle(this);
   if (owner_ == nullptr) return;
   if (protocol_->draining() && protocol_->open() == 0) {

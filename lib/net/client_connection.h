@@ -38,7 +38,7 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   // Drops the connection without events.
   void Close();
   // nullptr until OnConnected. After each call that may have made output: Pump().
-  [[nodiscard]] ClientProtocol* protocol() { return protocol_.get(); }
+  [[nodiscard]] ClientProtocol* protocol() { return connected_ ? protocol_.get() : nullptr; }
   [[nodiscard]] bool http2() const { return http2_; }
   // Sends what the protocol has to say, and reads if it wants to.
   void Pump();
@@ -48,6 +48,7 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   using error_code = boost::system::error_code;
   void OnResolved(const tcp::resolver::results_type& addresses);
   void OnTcp();
+  void OnSecured();
   void OnReady();
   void Read();
   void OnRead(error_code error, size_t size);
@@ -69,6 +70,7 @@ class ClientConnection : public std::enable_shared_from_this<ClientConnection> {
   std::string writing_;
   std::string output_;
   base::Time heard_{};
+  bool connected_ = false;
   bool http2_ = false;
   bool pinged_ = false;
   bool read_open_ = false;

@@ -45,8 +45,8 @@ class ResponseHandler {
   virtual void OnHeaders(int status, const Headers& headers) = 0;
   // A piece of the body, at most 64 KiB; the view ends with the call.
   virtual void OnData(std::string_view data) = 0;
-  // OK when the response ended properly, whatever its status code. Otherwise Unavailable (connection
-  // lost, GOAWAY, refused), DeadlineExceeded, Cancelled is never reported.
+  // OK when the response ended properly, whatever its status code. Otherwise Unavailable
+  // (connection lost, GOAWAY, refused), DeadlineExceeded, Cancelled is never reported.
   virtual void OnEnd(const absl::Status& status) = 0;
 };
 

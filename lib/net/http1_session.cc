@@ -52,6 +52,7 @@ class Http1Session : public ClientProtocol {
   Http1Session(std::string authority, size_t max_header_bytes)
       : authority_(std::move(authority)), max_header_bytes_(max_header_bytes) {}
 
+  [[nodiscard]] bool ready() const override { return true; }
   [[nodiscard]] bool HasRoom() const override { return !parser_ && !draining_; }
   [[nodiscard]] bool draining() const override { return draining_; }
   [[nodiscard]] size_t open() const override { return parser_ && !cancelled_ ? 1 : 0; }

@@ -36,6 +36,7 @@ class Http2Session : public ClientProtocol {
   explicit Http2Session(const Http2Options& options);
   ~Http2Session() override { nghttp2_session_del(session_); }
 
+  [[nodiscard]] bool ready() const override { return settled_; }
   [[nodiscard]] bool HasRoom() const override {
     if (draining_ || streams_.size() >= options_.max_streams) return false;
     const uint32_t most =
@@ -63,6 +64,7 @@ class Http2Session : public ClientProtocol {
   void OnHeadersDone(int32_t id, bool end);
   void OnData(int32_t id, std::string_view data);
   void OnClosed(int32_t id, uint32_t error_code);
+  void OnSettings() { settled_ = true; }
   void OnGoaway() { draining_ = true; }
   void Gather();
   void SetCallbacks(nghttp2_session_callbacks* callbacks);
@@ -71,6 +73,7 @@ class Http2Session : public ClientProtocol {
   nghttp2_session* session_ = nullptr;
   std::unordered_map<int32_t, std::unique_ptr<Stream>> streams_;
   std::string output_;
+  bool settled_ = false;
   bool draining_ = false;
 };
 
@@ -100,6 +103,8 @@ void Http2Session::SetCallbacks(nghttp2_session_callbacks* callbacks) {
           Self(user)->OnHeadersDone(frame->hd.stream_id, end);
         } else if (frame->hd.type == NGHTTP2_DATA && end) {
           if (Stream* stream = Self(user)->Find(frame->hd.stream_id)) stream->ended = true;
+        } else if (frame->hd.type == NGHTTP2_SETTINGS) {
+          Self(user)->OnSettings();
         } else if (frame->hd.type == NGHTTP2_GOAWAY) {
           Self(user)->OnGoaway();
         }

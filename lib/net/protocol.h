@@ -27,6 +27,8 @@ class ExchangeEvents {
 class ClientProtocol {
  public:
   virtual ~ClientProtocol() = default;
+  // Whether the other end has said what it allows; no Begin() before.
+  [[nodiscard]] virtual bool ready() const = 0;
   // Whether Begin() may be called now.
   [[nodiscard]] virtual bool HasRoom() const = 0;
   // No new exchanges any more, ever; close the connection when open() is 0.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "lib/base/resource_version.h"
 #include "lib/base/status.h"
 #include "lib/wire/codec.h"
 
@@ -20,6 +21,14 @@ base::U128 KeyOf(const v1::Kind& kind, std::string_view name_space, std::string_
 
 base::U128 KeyOf(const v1::Kind& kind, const v1::Change& change) {
   return KeyOf(kind, change.name_space(), change.name());
+}
+
+// An object that was read again may be older than what the watch has said of it meanwhile.
+bool OlderThan(const v1::Change& change, const v1::Change& pending) {
+  if (change.history() != pending.history()) return change.history() < pending.history();
+  const auto order =
+      base::CompareResourceVersions(change.resource_version(), pending.resource_version());
+  return order && *order < 0;
 }
 
 uint32_t Age(base::Time received, base::Time now) {
@@ -47,8 +56,9 @@ void Outbox::Change(int watch, v1::Change change, const std::string& seen_before
     live.seen_before = seen_before;
     ++state.live;
   } else {
-    pending_bytes_ -= live_[place->second].bytes;
     ++coalesced_;
+    if (OlderThan(change, live_[place->second].change)) return;
+    pending_bytes_ -= live_[place->second].bytes;
   }
   Live& live = live_[place->second];
   live.change = std::move(change);

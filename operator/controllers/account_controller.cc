@@ -6,6 +6,7 @@
 #include "lib/base/strings.h"
 #include "lib/json/dom.h"
 #include "lib/log/log.h"
+#include "operator/controllers/event_reasons.h"
 #include "operator/controllers/objects.h"
 #include "operator/controllers/reasons.h"
 
@@ -43,15 +44,17 @@ absl::StatusOr<std::string> RegistrySpec(const api::ClusterAccount& account,
 }  // namespace
 
 struct AccountController::Visit {
-  Visit(const Json::Value& from, const absl::Status& parsed, const api::ClusterAccount& account)
+  Visit(const Json::Value& from, const absl::Status& parsed, const api::ClusterAccount& account,
+        int64_t now_ms)
       : live(from),
         refused(parsed),
         account(account),
-        conditions(account.conditions, account.meta.generation,
-                   Rfc3339(base::Clock::Real().WallMs())) {}
+        now_ms(now_ms),
+        conditions(account.conditions, account.meta.generation, Rfc3339(now_ms)) {}
   const Json::Value& live;
   absl::Status refused;
   api::ClusterAccount account;
+  int64_t now_ms;
   ConditionSet conditions;
   EndpointClient* endpoint = nullptr;
   std::string account_uid;
@@ -63,7 +66,7 @@ ReconcileResult AccountController::Reconcile(const Key& key) {
   if (!object) return {};
   api::ClusterAccount account;
   const absl::Status parsed = ParseClusterAccount(*object, &account);
-  Visit visit(*object, parsed, account);
+  Visit visit(*object, parsed, account, context_->clock->WallMs());
   if (account.meta.deleting) return Delete(&visit);
   if (!account.meta.HasFinalizer(kFinalizer)) {
     // Before anything is claimed or written elsewhere; what comes of it wakes us again.
@@ -111,26 +114,28 @@ bool AccountController::ProbeCluster(Visit* visit) {
     visit->retry = true;
     return false;
   }
-  const auto space =
-      GetObject(cluster->get(), {{"", "v1", "namespaces", "Namespace", false}, "", "kube-system"});
+  const auto uid = ClusterUid(cluster->get());
   const kube::ApiAnswer version = (*cluster)->GetPath("/version");
-  if (!space.ok() || version.error) {
-    visit->conditions.SetProgressing(kReasonClusterUnreachable, space.ok()
-                                                                    ? kube::Describe(*version.error)
-                                                                    : Text(space.status()));
+  if (!uid.ok() || version.error) {
+    visit->conditions.SetProgressing(
+        kReasonClusterUnreachable, uid.ok() ? kube::Describe(*version.error) : Text(uid.status()));
     visit->retry = true;
     return false;
   }
-  const std::string uid = (*space)["metadata"]["uid"].asString();
-  if (!visit->account.cluster_uid.empty() && visit->account.cluster_uid != uid) {
+  if (const absl::Status pinned = CheckPin(*uid, visit->account); !pinned.ok()) {
     visit->conditions.SetStalled(
         kReasonClusterChanged,
-        StrCat("the connection leads to cluster ", uid, ", but the account is pinned to ",
-               visit->account.cluster_uid,
-               "; nothing is written there. Make a new ClusterAccount for the new cluster"));
+        StrCat(Text(pinned), ". Make a new ClusterAccount for the new cluster"));
     return false;
   }
-  visit->account.cluster_uid = uid;
+  if (*uid == context_->hub_id &&
+      visit->account.connection.kind == api::Connection::Kind::kKubeconfig) {
+    visit->conditions.SetStalled(
+        kReasonCredentialInvalid,
+        "spec.connection.kubeconfig leads to the operator's own cluster; use inCluster for it");
+    return false;
+  }
+  visit->account.cluster_uid = *uid;
   if (const auto info = json::ParseJson(version.body); info.ok() && info->isObject()) {
     visit->account.kubernetes_version = (*info)["gitVersion"].asString();
   }
@@ -203,10 +208,12 @@ ReconcileResult AccountController::Finish(Visit* visit) {
   }
   const absl::Status written =
       WriteStatus(context_->hub.get(), AccountType(), visit->live, status, kAccountManager);
+  if (absl::IsAborted(written)) return {Outcome::kRetry, std::nullopt};  // an everyday race
   if (!written.ok()) {
     log::Warn("status not written", {{"account", visit->account.meta.name}, {"error", written}});
     return {Outcome::kRetry, std::nullopt};
   }
+  context_->TellTransitions("ClusterAccount", visit->account.meta, visit->conditions);
   for (const api::Condition& one : visit->conditions.Transitions()) {
     log::Info("condition", {{"kind", "ClusterAccount"},
                             {"namespace", visit->account.meta.name_space},
@@ -216,6 +223,7 @@ ReconcileResult AccountController::Finish(Visit* visit) {
                             {"reason", one.reason},
                             {"message", one.message}});
   }
+  if (visit->conditions.IsTrue(kStalled)) return {Outcome::kRefused, kProbeAgain};
   return {visit->retry ? Outcome::kRetry : Outcome::kDone, kProbeAgain};
 }
 
@@ -227,14 +235,14 @@ ReconcileResult AccountController::Delete(Visit* visit) {
   if (!*withdrawn) return {Outcome::kDone, base::Duration(base::seconds(1))};
   const absl::Status removed = RemoveFinalizer(context_->hub.get(), AccountType(), visit->live);
   if (!removed.ok()) return {Outcome::kRetry, std::nullopt};
+  context_->clusters->Forget(visit->account.meta.uid);
   log::Info("account removed", {{"account", visit->account.account_name}});
   return {};
 }
 
 absl::StatusOr<bool> AccountController::Withdraw(Visit* visit) {
   const int64_t since = ParseRfc3339(visit->account.meta.deletion_timestamp);
-  const bool give_up =
-      base::Clock::Real().WallMs() / 1000 - since > visit->account.abandon_after_seconds;
+  const bool give_up = visit->now_ms / 1000 - since > visit->account.abandon_after_seconds;
   if (const auto found = context_->endpoints.find(visit->account.endpoint_name);
       found != context_->endpoints.end()) {
     const absl::Status deleted =
@@ -251,6 +259,8 @@ absl::StatusOr<bool> AccountController::Withdraw(Visit* visit) {
     log::Warn("agent abandoned", {{"account", visit->account.account_name},
                                   {"afterSeconds", visit->account.abandon_after_seconds},
                                   {"error", gone.status()}});
+    context_->Tell("ClusterAccount", visit->account.meta, true, kEventAgentAbandoned, "Remove",
+                   Text(gone.status()));
     return true;
   }
   return gone;

@@ -82,9 +82,13 @@ absl::StatusOr<std::shared_ptr<ClusterClient>> ClusterPool::For(
       GetObject(hub_.get(), {SecretType(), account.meta.name_space, from.secret_name}));
   const std::string version = base::StrCat(secret["metadata"]["uid"].asString(), "/",
                                            secret["metadata"]["resourceVersion"].asString());
-  const base::MutexLock lock(mutex_);
-  Entry& entry = entries_[account.meta.uid];
-  if (entry.client && entry.secret_version == version) return entry.client;
+  {
+    const base::MutexLock lock(mutex_);
+    const auto known = entries_.find(account.meta.uid);
+    if (known != entries_.end() && known->second.secret_version == version) {
+      return known->second.client;
+    }
+  }
   const Json::Value& data = secret["data"][from.secret_key];
   std::string text;
   if (!data.isString() || !absl::Base64Unescape(data.asString(), &text)) {
@@ -96,10 +100,39 @@ absl::StatusOr<std::shared_ptr<ClusterClient>> ClusterPool::For(
       kube::ParseKubeconfig(text,
                             base::StrCat("Secret ", from.secret_name, ", key ", from.secret_key),
                             kube::KubeconfigTrust::kHostile));
+  // Without the lock: a slow name server holds up this account only.
   FAIRLEAD_RETURN_IF_ERROR(PinAddress(&access));
-  FAIRLEAD_ASSIGN_OR_RETURN(entry.client, ClusterClient::Make(access, options_, loop_));
-  entry.secret_version = version;
-  return entry.client;
+  FAIRLEAD_ASSIGN_OR_RETURN(std::shared_ptr<ClusterClient> client, dial_(access));
+  const base::MutexLock lock(mutex_);
+  entries_[account.meta.uid] = {version, client};
+  return client;
+}
+
+void ClusterPool::Forget(const std::string& account_uid) {
+  const base::MutexLock lock(mutex_);
+  entries_.erase(account_uid);
+}
+
+void Context::Tell(const char* kind, const api::ObjectMeta& of, bool warning,
+                   const std::string& reason, const std::string& action,
+                   const std::string& note) const {
+  record({{base::StrCat(api::kGroup, "/", api::kVersion), kind, of.name_space, of.name, of.uid},
+          warning,
+          reason,
+          action,
+          note});
+}
+
+void Context::TellTransitions(const char* kind, const api::ObjectMeta& of,
+                              const ConditionSet& conditions) const {
+  for (const api::Condition& one : conditions.Transitions()) {
+    const bool deleting = one.type == kDeleting;
+    if (one.type != kReady && one.type != kConnected && !deleting) continue;
+    // That a new account has no agent yet is no news.
+    if (one.type == kConnected && one.status != "True" && !conditions.WasKnown(one.type)) continue;
+    Tell(kind, of, deleting || one.status != "True", one.reason, "Reconcile",
+         one.message.empty() ? base::StrCat(one.type, " is ", one.status) : one.message);
+  }
 }
 
 Informer::Object Context::Account(const Key& key) const {

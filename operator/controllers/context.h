@@ -14,7 +14,9 @@
 #include "operator/controllers/certificates.h"
 #include "operator/controllers/endpoint_client.h"
 #include "operator/controllers/fleet_view.h"
+#include "operator/model/conditions.h"
 #include "operator/runtime/cluster_client.h"
+#include "operator/runtime/event_series.h"
 #include "operator/runtime/informer.h"
 
 namespace fairlead::op {
@@ -46,13 +48,17 @@ class Observations {
 // Clients of accounts' clusters, made from live reads of their kubeconfig Secrets.
 class ClusterPool {
  public:
-  ClusterPool(std::shared_ptr<ClusterClient> hub, ClusterClient::Options options,
-              net::LoopThread* loop)
-      : hub_(std::move(hub)), options_(std::move(options)), loop_(loop) {}
+  // Connects to a cluster whose kubeconfig was found harmless.
+  using Dial =
+      std::function<absl::StatusOr<std::shared_ptr<ClusterClient>>(const kube::ClusterAccess&)>;
+  ClusterPool(std::shared_ptr<ClusterClient> hub, Dial dial)
+      : hub_(std::move(hub)), dial_(std::move(dial)) {}
 
   // NotFound: the Secret or its key; InvalidArgument: a kubeconfig that is refused; Unavailable:
   // the hub or a name server does not answer. The cluster itself is not asked.
   absl::StatusOr<std::shared_ptr<ClusterClient>> For(const api::ClusterAccount& account);
+  // The account is gone.
+  void Forget(const std::string& account_uid);
 
  private:
   struct Entry {
@@ -60,8 +66,7 @@ class ClusterPool {
     std::shared_ptr<ClusterClient> client;
   };
   std::shared_ptr<ClusterClient> hub_;
-  ClusterClient::Options options_;
-  net::LoopThread* loop_;
+  Dial dial_;
   base::Mutex mutex_;
   std::map<std::string, Entry> entries_;  // by ClusterAccount uid
 };
@@ -80,6 +85,7 @@ class AccountLocks {
 // What the controllers share. Filled by main before they start, constant afterwards.
 struct Context {
   const Config* config = nullptr;
+  const base::Clock* clock = &base::Clock::Real();
   std::shared_ptr<ClusterClient> hub;
   std::string hub_id;
   std::map<std::string, std::unique_ptr<Informer>> accounts;     // by namespace
@@ -90,9 +96,18 @@ struct Context {
   std::unique_ptr<ClusterPool> clusters;
   Observations observations;
   AccountLocks locks;
+  // Tells people of a change; never waits.
+  std::function<void(const Event&)> record = [](const Event&) {};
   std::function<void(const Key&)> wake_account;
   std::function<void(const Key&)> wake_installer;
   std::function<void(const Key&)> wake_deployment;
+
+  // `kind` of this API's group.
+  void Tell(const char* kind, const api::ObjectMeta& of, bool warning, const std::string& reason,
+            const std::string& action, const std::string& note) const;
+  // The changes of Ready, Connected and Deleting in one visit that has been written.
+  void TellTransitions(const char* kind, const api::ObjectMeta& of,
+                       const ConditionSet& conditions) const;
 
   [[nodiscard]] Informer::Object Account(const Key& key) const;
   [[nodiscard]] Informer::Object Deployment(const Key& key) const;

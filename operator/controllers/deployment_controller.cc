@@ -1,13 +1,14 @@
 #include "operator/controllers/deployment_controller.h"
 
 #include <algorithm>
-#include <set>
+#include <map>
 #include <utility>
 
 #include "lib/base/hash.h"
 #include "lib/base/status.h"
 #include "lib/base/strings.h"
 #include "lib/log/log.h"
+#include "operator/controllers/event_reasons.h"
 #include "operator/controllers/objects.h"
 #include "operator/controllers/reasons.h"
 #include "operator/model/conditions.h"
@@ -18,7 +19,8 @@ namespace {
 
 using base::StrCat;
 
-constexpr size_t kMostFailing = 20;
+constexpr size_t kMostFailing = 10;   // as many as the schema takes,
+constexpr size_t kMostMessage = 512;  // and as long
 constexpr base::Duration kSoon = base::seconds(2);
 
 std::string Text(const absl::Status& status) { return std::string(base::View(status.message())); }
@@ -43,17 +45,28 @@ Json::Value AgentJson(const api::AccountAgent& agent) {
 }  // namespace
 
 struct DeploymentController::Visit {
-  Visit(const Json::Value& from, absl::Status parsed, const api::AgentDeployment& deployment)
+  Visit(const Json::Value& from, absl::Status parsed, const api::AgentDeployment& deployment,
+        int64_t now_ms)
       : live(from),
         refused(std::move(parsed)),
         deployment(deployment),
-        now_ms(base::Clock::Real().WallMs()),
+        now_ms(now_ms),
         conditions(deployment.conditions, deployment.meta.generation, Rfc3339(now_ms)) {}
   struct Failing {
     std::string account;
     std::string reason;
     std::string message;
   };
+  // By name, each account once: its first problem.
+  [[nodiscard]] std::vector<Failing> FirstFailing() const {
+    std::map<std::string, Failing> by_name;
+    for (const Failing& one : failing) by_name.emplace(one.account, one);
+    std::vector<Failing> out;
+    for (const auto& [name, one] : by_name) {
+      if (out.size() < kMostFailing) out.push_back(one);
+    }
+    return out;
+  }
   const Json::Value& live;
   absl::Status refused;
   api::AgentDeployment deployment;
@@ -74,7 +87,7 @@ ReconcileResult DeploymentController::Reconcile(const Key& key) {
   if (!object) return {};
   api::AgentDeployment deployment;
   const absl::Status parsed = ParseAgentDeployment(*object, &deployment);
-  Visit visit(*object, parsed, deployment);
+  Visit visit(*object, parsed, deployment, context_->clock->WallMs());
   if (deployment.meta.deleting) return Delete(&visit);
   if (!deployment.meta.HasFinalizer(kFinalizer)) {
     const absl::Status added = AddFinalizer(context_->hub.get(), DeploymentType(), *object);
@@ -168,9 +181,13 @@ bool DeploymentController::Release(Visit* visit, const api::ClusterAccount& acco
       return false;
     }
     if (gone.ok() && !*gone) return false;
+    if (!gone.ok()) {
+      context_->Tell("ClusterAccount", account.meta, true, kEventAgentAbandoned, "Remove",
+                     Text(gone.status()));
+    }
   }
   const absl::Status released = WriteAgent(account, {});
-  if (!released.ok())
+  if (!released.ok() && !absl::IsAborted(released))
     log::Info("account not released", {{"account", account.meta.name}, {"error", released}});
   return released.ok();
 }
@@ -255,7 +272,10 @@ void DeploymentController::Roll(Visit* visit) {
     if (agent == accounts[i]->agent) continue;
     const absl::Status written = WriteAgent(*accounts[i], agent);
     if (!written.ok()) visit->retry = true;
-    if (decided.start) {
+    if (decided.start && written.ok()) {
+      context_->Tell(
+          "AgentDeployment", visit->deployment.meta, false, kEventRolloutStarted, "Rollout",
+          StrCat("account ", accounts[i]->meta.name, ": revision ", agent.target_revision));
       log::Info("agent started",
                 {{"account", accounts[i]->account_name}, {"revision", agent.target_revision}});
     }
@@ -305,11 +325,11 @@ ReconcileResult DeploymentController::Finish(Visit* visit) {
     status["currentRevision"] =
         visit->complete ? visit->update_revision : visit->deployment.current_revision;
   }
-  for (size_t i = 0; i < std::min(visit->failing.size(), kMostFailing); ++i) {
+  for (const Visit::Failing& failing : visit->FirstFailing()) {
     Json::Value one;
-    one["account"] = visit->failing[i].account;
-    one["reason"] = visit->failing[i].reason;
-    one["message"] = visit->failing[i].message.substr(0, 512);
+    one["account"] = failing.account;
+    one["reason"] = failing.reason;
+    one["message"] = Clipped(failing.message, kMostMessage);
     status["failing"].append(one);
   }
   Json::Value live = visit->live;
@@ -317,11 +337,18 @@ ReconcileResult DeploymentController::Finish(Visit* visit) {
   if (!status.isMember("failing") && live["status"].isMember("failing")) live["status"].clear();
   const absl::Status written =
       WriteStatus(context_->hub.get(), DeploymentType(), live, status, kRolloutManager);
+  if (absl::IsAborted(written)) return {Outcome::kRetry, std::nullopt};  // an everyday race
   if (!written.ok()) {
     log::Warn("status not written",
               {{"agentDeployment", visit->deployment.meta.name}, {"error", written}});
     return {Outcome::kRetry, std::nullopt};
   }
+  context_->TellTransitions("AgentDeployment", visit->deployment.meta, visit->conditions);
+  if (visit->complete && visit->update_revision != visit->deployment.current_revision) {
+    context_->Tell("AgentDeployment", visit->deployment.meta, false, kEventRolloutFinished,
+                   "Rollout", StrCat("revision ", visit->update_revision));
+  }
+  if (visit->conditions.IsTrue(kStalled)) return {Outcome::kRefused, visit->again};
   return {visit->retry ? Outcome::kRetry : Outcome::kDone, visit->again};
 }
 

@@ -55,12 +55,13 @@ RegisteredAccount Read(const Json::Value& from) {
   return out;
 }
 
-absl::StatusOr<RegisteredAccount> ReadOne(const absl::StatusOr<rest::Answer>& answer) {
+// The object in a successful answer.
+absl::StatusOr<Json::Value> BodyOf(const absl::StatusOr<rest::Answer>& answer) {
   if (!answer.ok()) return answer.status();
   if (!answer->ok()) return ErrorOf(*answer);
-  FAIRLEAD_ASSIGN_OR_RETURN(const Json::Value body, json::ParseJson(answer->body));
+  FAIRLEAD_ASSIGN_OR_RETURN(Json::Value body, json::ParseJson(answer->body));
   if (!body.isObject()) return absl::UnavailableError("the endpoint's answer is no object");
-  return Read(body);
+  return body;
 }
 
 std::string PathOf(const std::string& name) {
@@ -71,6 +72,9 @@ std::string PathOf(const std::string& name) {
 
 absl::StatusOr<rest::Answer> EndpointClient::Call(std::string_view method, const std::string& path,
                                                   const std::string& body) {
+  if (method != "GET" && may_write_ && !may_write_()) {
+    return absl::UnavailableError("this process is not the leader; nothing was sent");
+  }
   std::shared_ptr<rest::Client> client;
   {
     const base::MutexLock lock(mutex_);
@@ -84,8 +88,13 @@ absl::StatusOr<rest::Answer> EndpointClient::Call(std::string_view method, const
   return client->Call(method, path, body);
 }
 
+absl::StatusOr<Json::Value> EndpointClient::Show(const std::string& name) {
+  return BodyOf(Call("GET", PathOf(name), ""));
+}
+
 absl::StatusOr<RegisteredAccount> EndpointClient::Get(const std::string& name) {
-  return ReadOne(Call("GET", PathOf(name), ""));
+  FAIRLEAD_ASSIGN_OR_RETURN(const Json::Value account, Show(name));
+  return Read(account);
 }
 
 absl::StatusOr<RegisteredAccount> EndpointClient::Put(const AccountRegistration& account) {
@@ -94,13 +103,18 @@ absl::StatusOr<RegisteredAccount> EndpointClient::Put(const AccountRegistration&
   body["ownerUid"] = account.owner_uid;
   body["generation"] = Json::Int64(account.generation);
   FAIRLEAD_ASSIGN_OR_RETURN(body["spec"], json::ParseJson(account.spec_json));
-  auto put = ReadOne(Call("PUT", PathOf(account.name), json::WriteJson(body)));
-  if (put.ok() || !absl::IsFailedPrecondition(put.status())) return put;
-  // The resource was made again (a hub rebuilt from Git): the same owner takes over by saying so.
-  FAIRLEAD_ASSIGN_OR_RETURN(const RegisteredAccount known, Get(account.name));
-  if (known.owner != account.owner || known.owner_uid == account.owner_uid) return put;
-  body["previousOwnerUid"] = known.owner_uid;
-  return ReadOne(Call("PUT", PathOf(account.name), json::WriteJson(body)));
+  const auto known = Show(account.name);
+  if (!known.ok() && !absl::IsNotFound(known.status())) return known.status();
+  if (known.ok()) {
+    const auto same = [&](const char* key) { return (*known)[key] == body[key]; };
+    if (same("owner") && same("ownerUid") && same("generation") && same("spec")) {
+      return Read(*known);
+    }
+    if (same("owner") && !same("ownerUid")) body["previousOwnerUid"] = (*known)["ownerUid"];
+  }
+  FAIRLEAD_ASSIGN_OR_RETURN(const Json::Value put,
+                            BodyOf(Call("PUT", PathOf(account.name), json::WriteJson(body))));
+  return Read(put);
 }
 
 absl::Status EndpointClient::Delete(const std::string& name, const std::string& owner) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <json/value.h>
+
 #include <functional>
 #include <map>
 #include <memory>
@@ -37,10 +39,13 @@ class EndpointClient {
  public:
   // Makes the client with a certificate that is valid now; asked again every 12 hours.
   using MakeClient = std::function<absl::StatusOr<std::unique_ptr<rest::Client>>()>;
-  explicit EndpointClient(MakeClient make_client) : make_client_(std::move(make_client)) {}
+  // `may_write` is the fence: without it nothing but reads is sent. Empty = always.
+  explicit EndpointClient(MakeClient make_client, std::function<bool()> may_write = nullptr)
+      : make_client_(std::move(make_client)), may_write_(std::move(may_write)) {}
 
   absl::StatusOr<RegisteredAccount> Get(const std::string& name);
-  // AlreadyExists: the name belongs to another owner (the message says whom).
+  // Writes only when the endpoint has anything else. The same owner made again (a hub rebuilt from
+  // Git) takes over. AlreadyExists: the name belongs to another owner (the message says whom).
   absl::StatusOr<RegisteredAccount> Put(const AccountRegistration& account);
   // OK also when there is none, or another owner's.
   absl::Status Delete(const std::string& name, const std::string& owner);
@@ -48,10 +53,12 @@ class EndpointClient {
   absl::StatusOr<std::map<std::string, RegisteredAccount>> List();
 
  private:
+  absl::StatusOr<Json::Value> Show(const std::string& name);
   absl::StatusOr<rest::Answer> Call(std::string_view method, const std::string& path,
                                     const std::string& body);
 
   MakeClient make_client_;
+  std::function<bool()> may_write_;
   base::Mutex mutex_;
   std::shared_ptr<rest::Client> client_;
   base::Time made_{};

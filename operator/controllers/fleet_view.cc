@@ -12,8 +12,9 @@ constexpr base::Duration kPoll = base::seconds(2);
 constexpr base::Duration kGrace = base::seconds(60);
 }  // namespace
 
-FleetView::FleetView(std::map<std::string, EndpointClient*> endpoints, OnChange on_change)
-    : endpoints_(std::move(endpoints)), on_change_(std::move(on_change)) {}
+FleetView::FleetView(std::map<std::string, EndpointClient*> endpoints, OnChange on_change,
+                     const base::Clock* clock)
+    : endpoints_(std::move(endpoints)), on_change_(std::move(on_change)), clock_(clock) {}
 
 FleetView::~FleetView() { Stop(); }
 
@@ -41,19 +42,23 @@ std::optional<FleetView::Live> FleetView::Get(const std::string& endpoint,
 
 void FleetView::Run() {
   for (;;) {
-    for (const auto& [name, endpoint] : endpoints_) Poll(name, endpoint);
+    Poll();
     base::MutexLock lock(mutex_);
     if (wake_.wait_for(lock, kPoll, [this] { return stopping_; })) return;
   }
 }
 
-void FleetView::Poll(const std::string& name, EndpointClient* endpoint) {
+void FleetView::Poll() {
+  for (const auto& [name, endpoint] : endpoints_) PollOne(name, endpoint);
+}
+
+void FleetView::PollOne(const std::string& name, EndpointClient* endpoint) {
   const auto accounts = endpoint->List();
   if (!accounts.ok()) {
     log::Debug("endpoint does not answer", {{"endpoint", name}, {"error", accounts.status()}});
     return;
   }
-  const base::Time now = base::Clock::Real().Now();
+  const base::Time now = clock_->Now();
   std::vector<std::string> changed;
   {
     const base::MutexLock lock(mutex_);

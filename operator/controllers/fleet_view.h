@@ -26,10 +26,13 @@ class FleetView {
   // Called on the view's thread when an account's Live changed.
   using OnChange = std::function<void(const std::string& account_name)>;
 
-  FleetView(std::map<std::string, EndpointClient*> endpoints, OnChange on_change);
+  FleetView(std::map<std::string, EndpointClient*> endpoints, OnChange on_change,
+            const base::Clock* clock = &base::Clock::Real());
   ~FleetView();
   void Start();
   void Stop();
+  // Asks every endpoint once; Start() does it again and again.
+  void Poll();
   // nullopt: nothing heard from the endpoint yet, so nothing is known.
   [[nodiscard]] std::optional<Live> Get(const std::string& endpoint,
                                         const std::string& account_name) const;
@@ -45,10 +48,11 @@ class FleetView {
     std::map<std::string, Entry> accounts;
   };
   void Run();
-  void Poll(const std::string& name, EndpointClient* endpoint);
+  void PollOne(const std::string& name, EndpointClient* endpoint);
 
   std::map<std::string, EndpointClient*> endpoints_;
   OnChange on_change_;
+  const base::Clock* clock_;
   mutable base::Mutex mutex_;
   base::CondVar wake_;
   bool stopping_ = false;

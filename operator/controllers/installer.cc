@@ -9,6 +9,7 @@
 #include "lib/json/dom.h"
 #include "lib/log/log.h"
 #include "lib/net/x509.h"
+#include "operator/controllers/event_reasons.h"
 #include "operator/controllers/objects.h"
 #include "operator/controllers/reasons.h"
 
@@ -26,6 +27,9 @@ const kube::ResourceType kRoleBinding{"rbac.authorization.k8s.io", "v1", "rolebi
                                       "RoleBinding", true};
 const kube::ResourceType kClusterRoleBinding{"rbac.authorization.k8s.io", "v1",
                                              "clusterrolebindings", "ClusterRoleBinding", false};
+
+const kube::ResourceType kDisruptionBudget{"policy", "v1", "poddisruptionbudgets",
+                                           "PodDisruptionBudget", true};
 
 std::string Decoded(const Json::Value& secret, const char* key) {
   std::string out;
@@ -143,11 +147,16 @@ void Installer::Install(Visit* visit) {
   auto cluster = context_->clusters->For(visit->account);
   if (!cluster.ok()) return fail(kReasonCredentialInvalid, cluster.status());
   visit->cluster = *std::move(cluster);
+  // Before anything else is read or written: the Secret may lead elsewhere by now.
+  if (const absl::Status pinned = CheckPin(visit->cluster.get(), visit->account); !pinned.ok()) {
+    const bool other = absl::IsFailedPrecondition(pinned);
+    return fail(other ? kReasonClusterChanged : kReasonClusterUnreachable, pinned);
+  }
   auto agent = RenderAgent(InputFor(*visit));
   if (!agent.ok()) return fail(kReasonProfileUnknown, agent.status());
   visit->agent = *std::move(agent);
-  const bool install =
-      visit->agent.revision == visit->account.agent.target_revision && !visit->account.paused;
+  const bool install = visit->agent.revision == visit->account.agent.target_revision &&
+                       !visit->account.paused && !visit->account.cluster_uid.empty();
   if (install) {
     if (const absl::Status ensured = EnsureAll(visit); !ensured.ok()) {
       fail(kReasonInstallFailed, ensured);
@@ -170,12 +179,22 @@ absl::Status Installer::EnsureAll(Visit* visit) {
     }
     FAIRLEAD_ASSIGN_OR_RETURN(const Applied applied, EnsureObject(visit->cluster.get(), object));
     if (applied == Applied::kCorrected) {
+      context_->Tell("ClusterAccount", visit->account.meta, true, kEventDriftCorrected, "Apply",
+                     StrCat(object.kind, " ", object.name, " was changed by somebody else"));
       log::Info(
           "corrected",
           {{"account", visit->account.account_name}, {"kind", object.kind}, {"name", object.name}});
     }
   }
   if (!bootstrapped) FAIRLEAD_RETURN_IF_ERROR(EnsureBootstrap(visit));
+  if (visit->deployment.replicas < 2) {
+    // Left over from more replicas, it would keep the only pod from ever being drained.
+    FAIRLEAD_RETURN_IF_ERROR(
+        RemoveObject(visit->cluster.get(),
+                     {kDisruptionBudget, visit->agent.name_space, visit->agent.name},
+                     visit->installation(*context_).Owner())
+            .status());
+  }
   return PruneBindings(visit);
 }
 
@@ -214,7 +233,7 @@ absl::Status Installer::EnsurePlace(Visit* visit) {
 // given before is gone or was not used.
 absl::Status Installer::EnsureBootstrap(Visit* visit) {
   ClusterClient* cluster = visit->cluster.get();
-  const int64_t now = base::Clock::Real().WallMs() / 1000;
+  const int64_t now = context_->clock->WallMs() / 1000;
   const auto identity =
       GetObject(cluster, {SecretType(), visit->agent.name_space, visit->agent.IdentitySecret()});
   if (!identity.ok() && !absl::IsNotFound(identity.status())) return identity.status();
@@ -293,6 +312,7 @@ absl::StatusOr<bool> Installer::Remove(const api::ClusterAccount& account,
   const std::string owner = installation.Owner();
   const std::string name = installation.Name();
   FAIRLEAD_ASSIGN_OR_RETURN(const auto cluster, context_->clusters->For(account));
+  FAIRLEAD_RETURN_IF_ERROR(CheckPin(cluster.get(), account));
   FAIRLEAD_ASSIGN_OR_RETURN(
       const bool workload_gone,
       RemoveObject(cluster.get(), {kDeploymentType, target_namespace, name}, owner));
@@ -303,9 +323,7 @@ absl::StatusOr<bool> Installer::Remove(const api::ClusterAccount& account,
   const kube::ResourceType role{"rbac.authorization.k8s.io", "v1", "roles", "Role", true};
   const kube::ResourceType map{"", "v1", "configmaps", "ConfigMap", true};
   const kube::ResourceType account_type{"", "v1", "serviceaccounts", "ServiceAccount", true};
-  const kube::ResourceType budget{"policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget",
-                                  true};
-  rest.push_back({budget, target_namespace, name});
+  rest.push_back({kDisruptionBudget, target_namespace, name});
   rest.push_back({role, target_namespace, name + "-identity"});
   rest.push_back({map, target_namespace, name});
   rest.push_back({SecretType(), target_namespace, name + "-bootstrap"});

@@ -59,6 +59,27 @@ absl::StatusOr<Json::Value> GetObject(ClusterClient* cluster, const kube::Object
   return json::ParseJson(answer.body);
 }
 
+absl::StatusOr<std::string> ClusterUid(ClusterClient* cluster) {
+  FAIRLEAD_ASSIGN_OR_RETURN(
+      const Json::Value space,
+      GetObject(cluster, {{"", "v1", "namespaces", "Namespace", false}, "", "kube-system"}));
+  const std::string uid = space["metadata"]["uid"].asString();
+  if (uid.empty()) return absl::UnavailableError("namespace kube-system has no uid");
+  return uid;
+}
+
+absl::Status CheckPin(const std::string& cluster_uid, const api::ClusterAccount& account) {
+  if (account.cluster_uid.empty() || cluster_uid == account.cluster_uid) return absl::OkStatus();
+  return absl::FailedPreconditionError(StrCat("the connection leads to cluster ", cluster_uid,
+                                              ", but the account is pinned to ",
+                                              account.cluster_uid, "; nothing is written there"));
+}
+
+absl::Status CheckPin(ClusterClient* cluster, const api::ClusterAccount& account) {
+  FAIRLEAD_ASSIGN_OR_RETURN(const std::string uid, ClusterUid(cluster));
+  return CheckPin(uid, account);
+}
+
 absl::StatusOr<Applied> EnsureObject(ClusterClient* cluster, const RenderedObject& wanted) {
   const kube::ObjectName name{TypeOf(wanted), wanted.name_space, wanted.name};
   const auto live = GetObject(cluster, name);
@@ -83,7 +104,11 @@ absl::StatusOr<Applied> EnsureObject(ClusterClient* cluster, const RenderedObjec
   const kube::ApiAnswer answer =
       cluster->Apply(name, json::WriteJson(wanted.object), kObjectManager);
   if (answer.error) return ErrorOf(answer, What("apply", name));
-  return live.ok() ? Applied::kCorrected : Applied::kCreated;
+  if (!live.ok()) return Applied::kCreated;
+  const auto intent = [](const Json::Value& object) {
+    return object["metadata"]["annotations"][kIntentAnnotation];
+  };
+  return intent(*live) == intent(wanted.object) ? Applied::kCorrected : Applied::kUpdated;
 }
 
 absl::StatusOr<bool> RemoveObject(ClusterClient* cluster, const kube::ObjectName& name,
@@ -167,7 +192,9 @@ absl::Status ApplyStatus(ClusterClient* hub, const kube::ResourceType& type,
   object["kind"] = type.kind;
   object["metadata"]["name"] = meta["name"];
   object["metadata"]["namespace"] = meta["namespace"];
-  object["metadata"]["uid"] = meta["uid"];  // never the status of a namesake made since
+  // Never over what this visit has not seen, nor on a namesake made since: two deployments cannot
+  // both take an account, however old what they read is. (A uid is not looked at for a status.)
+  object["metadata"]["resourceVersion"] = meta["resourceVersion"];
   object["status"] = status;
   const kube::ApiAnswer answer =
       hub->Apply({type, meta["namespace"].asString(), meta["name"].asString()},

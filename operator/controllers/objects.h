@@ -20,7 +20,15 @@ kube::ResourceType SecretType();
 // NotFound when there is none; otherwise what Describe(error) says.
 absl::StatusOr<Json::Value> GetObject(ClusterClient* cluster, const kube::ObjectName& name);
 
-enum class Applied { kUnchanged, kCreated, kCorrected };
+// The uid of its namespace kube-system, which tells clusters apart whatever their address.
+absl::StatusOr<std::string> ClusterUid(ClusterClient* cluster);
+// FailedPrecondition: another cluster answers than the one the account is pinned to. One that is
+// not pinned yet passes.
+absl::Status CheckPin(const std::string& cluster_uid, const api::ClusterAccount& account);
+absl::Status CheckPin(ClusterClient* cluster, const api::ClusterAccount& account);
+
+// kUpdated: we want something else than before. kCorrected: somebody changed what we had applied.
+enum class Applied { kUnchanged, kCreated, kUpdated, kCorrected };
 // Makes the cluster's object as `wanted` says, by server-side apply, and only if it is not already.
 // AlreadyExists: an object of that name belongs to somebody else and was not touched.
 absl::StatusOr<Applied> EnsureObject(ClusterClient* cluster, const RenderedObject& wanted);
@@ -35,7 +43,8 @@ absl::Status AddFinalizer(ClusterClient* hub, const kube::ResourceType& type,
 absl::Status RemoveFinalizer(ClusterClient* hub, const kube::ResourceType& type,
                              const Json::Value& object);
 
-// Applies `status` under `manager`: what is not in it and nobody else owns goes.
+// Applies `status` under `manager`: what is not in it and nobody else owns goes. Aborted: the
+// object is not at `live`'s version any more; whoever wrote wakes us again.
 absl::Status ApplyStatus(ClusterClient* hub, const kube::ResourceType& type,
                          const Json::Value& live, const Json::Value& status,
                          const std::string& manager);

@@ -17,6 +17,12 @@ auto FindIn(Conditions& conditions, std::string_view type) {
 
 }  // namespace
 
+std::string Clipped(std::string_view text, size_t most) {
+  if (text.size() <= most) return std::string(text);
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80) --most;
+  return std::string(text.substr(0, most));
+}
+
 ConditionSet::ConditionSet(std::vector<api::Condition> before, int64_t generation, std::string now)
     : before_(std::move(before)),
       conditions_(before_),
@@ -29,7 +35,7 @@ void ConditionSet::Set(std::string_view type, std::string_view status, std::stri
   next.type = std::string(type);
   next.status = std::string(status);
   next.reason = std::string(reason);
-  next.message = std::string(message.substr(0, kMaxMessage));
+  next.message = Clipped(message, kMaxMessage);
   next.observed_generation = generation_;
   next.last_transition_time = now_;
   // Compared with what the visit found, so that setting twice in one visit moves no time.
@@ -77,6 +83,10 @@ const api::Condition* ConditionSet::Find(std::string_view type) const {
 bool ConditionSet::IsTrue(std::string_view type) const {
   const api::Condition* found = Find(type);
   return found != nullptr && found->status == "True";
+}
+
+bool ConditionSet::WasKnown(std::string_view type) const {
+  return FindIn(before_, type) != before_.end();
 }
 
 std::vector<api::Condition> ConditionSet::Transitions() const {

@@ -17,6 +17,10 @@ inline constexpr char kSynced[] = "Synced";
 inline constexpr char kPaused[] = "Paused";
 inline constexpr char kDeleting[] = "Deleting";
 
+// `text` cut to at most `most` bytes between characters: half of one would be respelled by the
+// server, never compare as equal, and be written again for ever.
+std::string Clipped(std::string_view text, size_t most);
+
 // The conditions of one object, as one visit finds them. lastTransitionTime moves only when status
 // does; Reconciling and Stalled are never both True.
 class ConditionSet {
@@ -36,6 +40,8 @@ class ConditionSet {
 
   [[nodiscard]] const api::Condition* Find(std::string_view type) const;
   [[nodiscard]] bool IsTrue(std::string_view type) const;
+  // Before this visit.
+  [[nodiscard]] bool WasKnown(std::string_view type) const;
   // Sorted by type.
   [[nodiscard]] const std::vector<api::Condition>& all() const { return conditions_; }
   // Those whose status or reason differ from before: what an Event is worth.

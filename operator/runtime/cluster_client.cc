@@ -1,5 +1,6 @@
 #include "operator/runtime/cluster_client.h"
 
+#include <algorithm>
 #include <future>
 #include <utility>
 
@@ -11,11 +12,11 @@ namespace fairlead::op {
 
 namespace {
 
-int64_t NowNs() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             base::Clock::Real().Now().time_since_epoch())
-      .count();
-}
+// A server may ask for this much at most: what waits is retried then anyway.
+constexpr base::Duration kMostRetryAfter = base::seconds(60);
+
+int64_t Ns(base::Duration duration) { return duration.count(); }
+int64_t NowNs(const base::Clock* clock) { return Ns(clock->Now().time_since_epoch()); }
 
 kube::ApiAnswer NotSent(kube::Reason reason, std::string message) {
   kube::ApiAnswer answer;
@@ -34,9 +35,6 @@ struct Pending {
 
 }  // namespace
 
-ClusterClient::ClusterClient(const Options& options, net::LoopThread* loop)
-    : options_(options), loop_(loop) {}
-
 absl::StatusOr<std::shared_ptr<ClusterClient>> ClusterClient::Make(
     const kube::ClusterAccess& access, const Options& options, net::LoopThread* loop) {
   net::HttpClientOptions client;
@@ -47,20 +45,21 @@ absl::StatusOr<std::shared_ptr<ClusterClient>> ClusterClient::Make(
   client.ca_pem = access.ca_pem;
   client.certificate_pem = access.certificate_pem;
   client.key_pem = access.key_pem;
+  std::promise<absl::StatusOr<std::unique_ptr<net::HttpTransport>>> made;
+  loop->Post([&] { made.set_value(net::MakeHttpClient(client, loop)); });
+  FAIRLEAD_ASSIGN_OR_RETURN(auto transport, made.get_future().get());
+  return Over(std::move(transport), base::StrCat(access.host, ":", access.port),
+              kube::TokenSource(access.token, access.token_file), options, loop);
+}
+
+std::shared_ptr<ClusterClient> ClusterClient::Over(std::unique_ptr<net::HttpTransport> transport,
+                                                   std::string host, const kube::TokenSource& token,
+                                                   const Options& options, base::Loop* loop) {
   std::shared_ptr<ClusterClient> out(new ClusterClient(options, loop));
-  out->host_ = base::StrCat(access.host, ":", access.port);
-  std::promise<absl::Status> made;
-  loop->Post([&] {
-    auto transport = net::MakeHttpClient(client, loop);
-    if (transport.ok()) {
-      out->state_->transport = *std::move(transport);
-      out->state_->api = std::make_unique<kube::ApiClient>(
-          out->state_->transport.get(), loop, kube::TokenSource(access.token, access.token_file),
-          options.user_agent);
-    }
-    made.set_value(transport.status());
-  });
-  FAIRLEAD_RETURN_IF_ERROR(made.get_future().get());
+  out->host_ = std::move(host);
+  out->state_->transport = std::move(transport);
+  out->state_->api = std::make_unique<kube::ApiClient>(out->state_->transport.get(), loop, token,
+                                                       options.user_agent);
   return out;
 }
 
@@ -78,9 +77,10 @@ kube::ApiAnswer ClusterClient::Call(absl::StatusOr<net::HttpRequest> request, bo
   if (mutating && options_.may_write && !options_.may_write()) {
     return NotSent(kube::Reason::kTransport, "this process is not the leader; nothing was sent");
   }
-  if (NowNs() < paused_until_ns_) {
-    return NotSent(kube::Reason::kTransport,
-                   base::StrCat(host_, " did not answer a moment ago; asked again shortly"));
+  if (NowNs(options_.clock) < paused_until_ns_) {
+    return NotSent(
+        kube::Reason::kTransport,
+        base::StrCat(host_, " did not answer a moment ago, or asked to wait; asked again later"));
   }
   auto pending = std::make_shared<Pending>();
   auto answer = pending->promise.get_future();
@@ -96,11 +96,15 @@ kube::ApiAnswer ClusterClient::Call(absl::StatusOr<net::HttpRequest> request, bo
   });
   kube::ApiAnswer given = answer.get();
   if (given.error && given.error->reason == kube::Reason::kTransport) {
-    paused_until_ns_ =
-        NowNs() +
-        std::chrono::duration_cast<std::chrono::nanoseconds>(options_.pause_after_failure).count();
+    Pause(options_.pause_after_failure);
+  } else if (given.error && given.error->retry_after) {
+    Pause(std::min<base::Duration>(*given.error->retry_after, kMostRetryAfter));
   }
   return given;
+}
+
+void ClusterClient::Pause(base::Duration duration) {
+  paused_until_ns_ = NowNs(options_.clock) + Ns(duration);
 }
 
 kube::ApiAnswer ClusterClient::Get(const kube::ObjectName& object) {

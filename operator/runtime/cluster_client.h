@@ -19,6 +19,7 @@ namespace fairlead::op {
 // Every call ends: after `timeout` at the latest, by an answer with error kTransport. After a call
 // that got no answer, further ones fail at once for `pause_after_failure`, so that a cluster that
 // swallows packets costs its own accounts one timeout now and then, and nobody else's anything.
+// A server that says 429 or 503 with Retry-After gets no further call before that.
 // Mutating calls ask the fence first; without leadership they fail and nothing is sent.
 class ClusterClient {
  public:
@@ -27,12 +28,17 @@ class ClusterClient {
     base::Duration timeout = base::seconds(10);
     base::Duration pause_after_failure = base::seconds(15);
     std::function<bool()> may_write;
+    const base::Clock* clock = &base::Clock::Real();
   };
 
   // `loop` outlives the client and runs until it is gone.
   static absl::StatusOr<std::shared_ptr<ClusterClient>> Make(const kube::ClusterAccess& access,
                                                              const Options& options,
                                                              net::LoopThread* loop);
+  // The same over a connection that is there already; `host` is what messages call it.
+  static std::shared_ptr<ClusterClient> Over(std::unique_ptr<net::HttpTransport> transport,
+                                             std::string host, const kube::TokenSource& token,
+                                             const Options& options, base::Loop* loop);
   ~ClusterClient();
 
   kube::ApiAnswer Get(const kube::ObjectName& object);
@@ -57,11 +63,12 @@ class ClusterClient {
     std::unique_ptr<net::HttpTransport> transport;
     std::unique_ptr<kube::ApiClient> api;
   };
-  ClusterClient(const Options& options, net::LoopThread* loop);
+  ClusterClient(const Options& options, base::Loop* loop) : options_(options), loop_(loop) {}
+  void Pause(base::Duration duration);
   kube::ApiAnswer Call(absl::StatusOr<net::HttpRequest> request, bool mutating);
 
   Options options_;
-  net::LoopThread* loop_;
+  base::Loop* loop_;
   std::string host_;
   std::shared_ptr<State> state_ = std::make_shared<State>();
   std::atomic<int64_t> paused_until_ns_{0};

@@ -18,6 +18,9 @@ Controller::Controller(std::string name, int workers, Reconcile reconcile,
                                      {{"controller", name_}, {"result", "success"}})),
       errors_(metrics->GetCounter(metrics::kReconcileTotal, "reconciles by result",
                                   {{"controller", name_}, {"result", "error"}})),
+      refused_(metrics->GetCounter(metrics::kReconcileTerminal,
+                                   "reconciles that only a change of the object can mend",
+                                   {{"controller", name_}})),
       panics_(metrics->GetCounter(metrics::kReconcilePanics, "reconciles that threw",
                                   {{"controller", name_}})),
       seconds_(metrics->GetHistogram(metrics::kReconcileSeconds, "duration of reconciles",
@@ -81,6 +84,7 @@ void Controller::Work() {
     const ReconcileResult result = Guarded(*key);
     seconds_.Observe(std::chrono::duration<double>(clock.Now() - began).count());
     (result.outcome == Outcome::kDone ? successes_ : errors_).Add();
+    if (result.outcome == Outcome::kRefused) refused_.Add();
     lock.lock();
     queue_.Done(*key, result.outcome, result.again_after, clock.Now());
     wake_.notify_one();

@@ -42,6 +42,7 @@ class Controller {
   Reconcile reconcile_;
   metrics::Counter& successes_;
   metrics::Counter& errors_;
+  metrics::Counter& refused_;
   metrics::Counter& panics_;
   metrics::Histogram& seconds_;
   base::Mutex mutex_;

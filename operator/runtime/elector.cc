@@ -1,30 +1,18 @@
 #include "operator/runtime/elector.h"
 
-#include <ctime>
 #include <utility>
 
 #include "lib/base/strings.h"
 #include "lib/json/dom.h"
 #include "lib/kube/requests.h"
 #include "lib/log/log.h"
+#include "operator/runtime/micro_time.h"
 
 namespace fairlead::op {
 
 namespace {
 
 const kube::ResourceType kLease{"coordination.k8s.io", "v1", "leases", "Lease", true};
-
-std::string MicroTime(const base::Clock& clock) {
-  const int64_t ms = clock.WallMs();
-  const time_t seconds = ms / 1000;
-  tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[64];
-  const size_t size = std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &parts);
-  char fraction[16];
-  std::snprintf(fraction, sizeof(fraction), ".%06dZ", static_cast<int>(ms % 1000) * 1000);
-  return std::string(text, size) + fraction;
-}
 
 int64_t Ns(base::Time time) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();

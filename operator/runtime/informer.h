@@ -39,6 +39,7 @@ class Informer {
   void Stop();
 
   [[nodiscard]] bool synced() const;
+  [[nodiscard]] const std::string& resource() const { return type_.resource; }
   [[nodiscard]] Object Get(const Key& key) const;  // null: there is none
   [[nodiscard]] std::vector<Object> List() const;
 

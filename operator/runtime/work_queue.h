@@ -26,8 +26,9 @@ enum class Urgency {
 };
 
 enum class Outcome {
-  kDone,   // converged, or an error that only a change of the object can mend: forget failures
-  kRetry,  // failed: again after backoff
+  kDone,     // converged: forget failures
+  kRefused,  // wrong in a way that only a change of the object can mend: as kDone, and counted
+  kRetry,    // failed: again after backoff
 };
 
 struct WorkQueueOptions {
@@ -56,7 +57,7 @@ class WorkQueue {
   void AddAfter(const Key& key, base::Duration delay, base::Time now);
   // The next key to work on; it is then under way until Done().
   std::optional<Key> Take(base::Time now);
-  // `again_after`: with kDone, also look at the key once more then.
+  // `again_after`: unless it is retried, also look at the key once more then.
   void Done(const Key& key, Outcome outcome, std::optional<base::Duration> again_after,
             base::Time now);
 

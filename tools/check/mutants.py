@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """make mutants: breaks the product on purpose, one rule at a time, in a copy, and fails unless the named test turns red.
 
+usage: mutants.py [TEXT]   only those whose name or file contains TEXT
+
 A mutant that survives, no longer applies, or does not compile is a failure: then the rule has no guard.
 """
 import pathlib
@@ -37,6 +39,25 @@ MUTANTS = [
     ("a child's field that is not sent any more stays", "operator/model/intent.cc",
      "[kIntentAnnotation] = hash;", '[kIntentAnnotation] = "same";',
      "unit_operator_model", "Intent.AFieldThatIsNotSentAnyMoreIsNoticedByTheStamp"),
+    ("a finalizer after the first remote write", "operator/controllers/account_controller.cc",
+     "if (!account.meta.HasFinalizer(kFinalizer)) {", "if (!account.meta.HasFinalizer(kFinalizer) && !account.account_uid.empty()) {",
+     "unit_operator_controllers", "AccountControllerTest.TheFinalizerIsStoredBeforeTheNameIsClaimed"),
+    ("an installer that does not look which cluster it is in", "operator/controllers/installer.cc",
+     "if (const absl::Status pinned = CheckPin(visit->cluster.get(), visit->account); !pinned.ok()) {",
+     "if (const absl::Status pinned; !pinned.ok()) {",
+     "unit_operator_controllers", "InstallationTest.AnotherClusterBehindTheAddressGetsNoWriteNeitherInstallNorCleanup"),
+    ("a delete of whatever has the name", "operator/controllers/objects.cc",
+     'conditions.uid = meta["uid"].asString();', "",
+     "unit_operator_controllers", "InstallationTest.EveryDeleteNamesTheUidItMeans"),
+    ("a stranger's object is taken over", "operator/controllers/objects.cc",
+     "if (!ours.isNull() && owner != ours) {", "if (!ours.isNull() && owner != ours && false) {",
+     "unit_operator_controllers", "InstallationTest.AForeignObjectOfOurNameIsRefusedAndUntouched"),
+    ("a status computed from an old view", "operator/controllers/objects.cc",
+     'object["metadata"]["resourceVersion"] = meta["resourceVersion"];', "",
+     "unit_operator_controllers", "InstallationTest.WhatWasDecidedFromAnOldViewIsNotWritten"),
+    ("a write without leadership", "operator/runtime/cluster_client.cc",
+     "!options_.may_write()) {", "!options_.may_write() && false) {",
+     "unit_operator_runtime", "ClusterClientTest.WithoutTheFenceNoWriteIsSentAndReadsAre"),
 ]
 
 
@@ -61,14 +82,18 @@ def fails(build, binary, test):
 
 
 def main():
+    wanted = sys.argv[1] if len(sys.argv) > 1 else ""
+    mutants = [mutant for mutant in MUTANTS if wanted in mutant[0] or wanted in mutant[1]]
+    if not mutants:
+        sys.exit(f"mutants: no name or file contains {wanted!r}")
     source, build = copy_sources(), WORK / "build"
-    binaries = sorted({mutant[4] for mutant in MUTANTS})
+    binaries = sorted({mutant[4] for mutant in mutants})
     for command in (["cmake", "--preset", "dev", "-B", build], ["cmake", "--build", build, "-j2", "--target", *binaries]):
         done = run(*command, cwd=source)
         if done.returncode != 0:
             sys.exit(f"mutants: {' '.join(map(str, command[:2]))} failed\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
     killed, survived = 0, 0
-    for name, file, text, replacement, binary, test in MUTANTS:
+    for name, file, text, replacement, binary, test in mutants:
         path = source / file
         original = path.read_text()
         problem = ""

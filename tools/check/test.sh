@@ -32,7 +32,9 @@ stage "layers and headers" make --no-print-directory check
 stage "unit tests, address and undefined-behaviour sanitizers" make --no-print-directory unit PRESET=asan-ubsan
 stage "fuzzers, 20 s each" make --no-print-directory fuzz
 stage "mutants" make --no-print-directory mutants
-stage "end to end, against a real API server" make --no-print-directory e2e
+stage "charts" make --no-print-directory charts
+stage "charts" make --no-print-directory charts
+stage "end to end, against real API servers" make --no-print-directory e2e
 
 echo
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -146,7 +146,7 @@ void FakeKube::EndWatches(std::string_view resource, bool reset) {
 }
 
 void FakeKube::Backup() {
-  backup_ = State{collections_, version_};
+  backup_ = State{collections_, version_, compacted_};
   for (auto& [name, collection] : backup_->collections) collection.watches.clear();
 }
 
@@ -157,6 +157,7 @@ void FakeKube::Restore() {
   }
   collections_ = backup_->collections;
   version_ = backup_->version;
+  compacted_ = backup_->compacted;
   for (const Watch& watch : lost) watch.reply->Reset();
 }
 
@@ -176,6 +177,14 @@ size_t FakeKube::open_watches(std::string_view resource) const {
   return static_cast<size_t>(
       std::count_if(collection->watches.begin(), collection->watches.end(),
                     [](const Watch& watch) { return !watch.reply->gone(); }));
+}
+
+std::vector<std::pair<std::string, std::string>> FakeKube::Names(std::string_view resource) const {
+  std::vector<Name> names;
+  if (const Collection* collection = Find(resource)) {
+    for (const auto& [name, object] : collection->objects) names.push_back(name);
+  }
+  return names;
 }
 
 std::string FakeKube::Text(std::string_view resource, std::string_view name_space,
@@ -214,9 +223,10 @@ void FakeKube::Handle(const net::HttpRequest& request, std::shared_ptr<FakeReply
 }
 
 // A negative status: the headers are sent already.
-void FakeKube::AnswerStatus(int status, std::string_view reason, FakeReply* reply) {
+void FakeKube::AnswerStatus(int status, std::string_view reason, FakeReply* reply,
+                            std::string_view more) {
   if (status > 0) reply->Headers(status, kJson);
-  reply->Data(StrCat(R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure",)",
+  reply->Data(StrCat(R"({"kind":"Status","apiVersion":"v1","status":"Failure",)", more,
                      R"("message":"fake: )", reason, R"(","reason":")", reason, R"(","code":)",
                      status > 0 ? status : -status, "}"));
   reply->End();
@@ -269,7 +279,12 @@ void FakeKube::Answer(const net::HttpRequest& request, const std::shared_ptr<Fak
     return watch ? AnswerWatch(*found, query, reply) : AnswerList(*found, query, reply.get());
   }
   const auto object = found->collection->objects.find({found->name_space, found->name});
-  if (object == found->collection->objects.end()) return AnswerStatus(404, "NotFound", reply.get());
+  if (object == found->collection->objects.end()) {
+    // Unlike a path that the server does not know, this one names what is missing.
+    const std::string details = StrCat(R"("details":{"name":")", found->name, R"(","kind":")",
+                                       found->collection->resource.resource, R"("},)");
+    return AnswerStatus(404, "NotFound", reply.get(), details);
+  }
   reply->Headers(200, kJson);
   reply->Data(Render(found->collection->resource, object->first, object->second, true));
   reply->End();
@@ -282,7 +297,8 @@ void FakeKube::AnswerList(const Path& path, std::string_view query, FakeReply* r
                                 ? net::QueryValue(query, "resourceVersion")
                                 : "";
   const std::string selector = net::QueryValue(query, "fieldSelector");
-  const uint64_t limit = Number(net::QueryValue(query, "limit"));
+  uint64_t limit = Number(net::QueryValue(query, "limit"));
+  if (limit > 1 && most_per_page_ > 0) limit = std::min(limit, most_per_page_);
   uint64_t version = version_;
   Name after;
   if (!token.empty()) {
@@ -292,7 +308,12 @@ void FakeKube::AnswerList(const Path& path, std::string_view query, FakeReply* r
     after = {token.substr(first + 1, second - first - 1), token.substr(second + 1)};
   }
   if (!exact.empty()) version = Number(exact);
-  if (version < compacted_) return AnswerStatus(410, "Expired", reply);
+  if (version < compacted_) {
+    const bool offers = !token.empty() && offers_inconsistent_token_;
+    const std::string next = StrCat(R"("metadata":{"continue":")", version_, "~", after.first, "~",
+                                    after.second, "\"},");
+    return AnswerStatus(410, "Expired", reply, offers ? next : "");
+  }
 
   std::map<Name, Object> objects;  // as they were at `version`
   if (version == version_) {

@@ -70,6 +70,10 @@ class FakeKube {
   void EndWatches(std::string_view resource, bool reset = false);
   // Versions up to now are forgotten: continue tokens, watches and exact lists from before expire.
   void Compact() { compacted_ = version_; }
+  // A server may give less than the limit; 0 = no cap. A limit of 1 stays.
+  void set_most_per_page(uint64_t most) { most_per_page_ = most; }
+  // Whether the 410 to a continue token offers one that goes on at the newest version.
+  void set_offers_inconsistent_token(bool offers) { offers_inconsistent_token_ = offers; }
   // Keeps the current state aside; Restore() goes back to it, as from an etcd backup: versions
   // repeat.
   void Backup();
@@ -84,6 +88,9 @@ class FakeKube {
   [[nodiscard]] int CountRequests(std::string_view part) const;
   [[nodiscard]] uint64_t version() const { return version_; }
   [[nodiscard]] size_t open_watches(std::string_view resource) const;
+  // (namespace, name) of every object.
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> Names(
+      std::string_view resource) const;
   // The object as a list shows it; "" when absent.
   [[nodiscard]] std::string Text(std::string_view resource, std::string_view name_space,
                                  std::string_view name) const;
@@ -116,6 +123,7 @@ class FakeKube {
   struct State {
     std::map<std::string, Collection, std::less<>> collections;
     uint64_t version = 0;
+    uint64_t compacted = 0;
   };
   struct Path {
     Collection* collection = nullptr;
@@ -134,11 +142,14 @@ class FakeKube {
   void AnswerWatch(const Path& path, std::string_view query,
                    const std::shared_ptr<FakeReply>& reply);
   void AnswerDiscovery(std::string_view path, FakeReply* reply);
-  void AnswerStatus(int status, std::string_view reason, FakeReply* reply);
+  void AnswerStatus(int status, std::string_view reason, FakeReply* reply,
+                    std::string_view more = "");
 
   std::map<std::string, Collection, std::less<>> collections_;
   uint64_t version_ = 100;
   uint64_t compacted_ = 0;
+  uint64_t most_per_page_ = 0;
+  bool offers_inconsistent_token_ = false;
   uint64_t next_uid_ = 1;
   std::optional<State> backup_;
   std::vector<std::string> requests_;

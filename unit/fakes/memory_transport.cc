@@ -126,8 +126,8 @@ std::unique_ptr<net::HttpStream> MemoryTransport::Start(net::HttpRequest request
   if (unreachable_) {
     exchange->End(absl::UnavailableError("fake: connection refused"));
   } else {
-    loop_->Post([kube = kube_, exchange, r = std::move(request)] {
-      if (!exchange->gone()) kube->Handle(r, std::make_shared<Reply>(exchange));
+    loop_->Post([server = server_, exchange, r = std::move(request)] {
+      if (!exchange->gone()) server(r, std::make_shared<Reply>(exchange));
     });
   }
   return std::make_unique<Stream>(exchange);

@@ -1,7 +1,8 @@
 #pragma once
 
+#include <functional>
 #include <memory>
-#include <set>
+#include <utility>
 
 #include "lib/base/loop.h"
 #include "lib/net/http.h"
@@ -9,12 +10,16 @@
 
 namespace fairlead::fakes {
 
-// net::HttpTransport straight into a FakeKube, on one loop. Answers come by Post, never from inside
-// Start; first_byte_timeout, total_timeout and idle_timeout are kept.
+// net::HttpTransport straight into a fake server, on one loop. Answers come by Post, never from
+// inside Start; first_byte_timeout, total_timeout and idle_timeout are kept.
 class MemoryTransport : public net::HttpTransport {
  public:
-  // Both must outlive the transport and its streams.
-  MemoryTransport(FakeKube* kube, base::Loop* loop) : kube_(kube), loop_(loop) {}
+  using Server = std::function<void(const net::HttpRequest&, std::shared_ptr<FakeReply>)>;
+  // Whatever `server` reaches, and `loop`, must outlive the transport and its streams.
+  MemoryTransport(Server server, base::Loop* loop) : server_(std::move(server)), loop_(loop) {}
+  MemoryTransport(FakeKube* kube, base::Loop* loop)
+      : MemoryTransport([kube](const auto& request, auto reply) { kube->Handle(request, reply); },
+                        loop) {}
   [[nodiscard]] std::unique_ptr<net::HttpStream> Start(net::HttpRequest request,
                                                        const net::RequestOptions& options,
                                                        net::ResponseHandler* handler) override;
@@ -22,7 +27,7 @@ class MemoryTransport : public net::HttpTransport {
   void set_unreachable(bool unreachable) { unreachable_ = unreachable; }
 
  private:
-  FakeKube* kube_;
+  Server server_;
   base::Loop* loop_;
   bool unreachable_ = false;
 };

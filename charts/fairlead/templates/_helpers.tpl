@@ -75,4 +75,7 @@ tls:
   caFile: /etc/fairlead/tls/ca.crt
   issuerCertificateFile: /etc/fairlead/tls/issuer.crt
   issuerKeyFile: /etc/fairlead/tls/issuer.key
+{{- with .Values.endpoint.tokens }}
+tokens: {{ toJson . }}
+{{- end }}
 {{- end }}

@@ -31,6 +31,7 @@ class WatcherTest : public ::testing::Test, public WatchHost {
   net::Headers RequestHeaders() override { return {}; }
   void OnUnauthorized() override {}
   wire::Outbox* outbox() override { return outbox_.get(); }
+  RecentHashes* recent() override { return &recent_; }
   base::Loop* loop() override { return &loop_; }
   WatchCounters* counters() override { return &counters_; }
   void OutboxChanged() override {}
@@ -92,6 +93,7 @@ class WatcherTest : public ::testing::Test, public WatchHost {
   kube::ScopeRules scope_{.level_cluster = true};
   WatchCounters counters_;
   std::vector<std::string> asked_;
+  RecentHashes recent_{size_t{64} << 10};
   std::unique_ptr<wire::Outbox> outbox_;
   std::unique_ptr<Watcher> watcher_;
 };
@@ -165,6 +167,74 @@ TEST_F(WatcherTest, AConnectionLostWhilePausedIsCheckedAllTheSame) {
   loop_.Run();
   EXPECT_EQ(watcher_->state(), kube::WatchState::kWatching);
   EXPECT_EQ(kube_.open_watches("pods"), 1U);
+}
+
+TEST_F(WatcherTest, AnEventThatChangesNothingOfTheContentIsNotSentTwice) {
+  kube_.Put("pods", "shop", "web", R"("spec":{"a":1})");
+  Settle();
+  (void)Sent();
+  kube_.Put("pods", "shop", "web", R"("spec":{"a":2})");
+  EXPECT_THAT(Sent(), ElementsAre("+web", "checkpoint"));
+  kube_.Put("pods", "shop", "web", R"("spec":{"a":2})");
+  EXPECT_THAT(Sent(), IsEmpty());
+  EXPECT_EQ(counters_.unchanged, 1U);
+  kube_.Put("pods", "shop", "web", R"("spec":{"a":1})");
+  kube_.Put("pods", "shop", "web", R"("spec":{"a":2})");
+  EXPECT_THAT(Sent(), ElementsAre("+web", "checkpoint")) << "there and back is not the same";
+}
+
+TEST_F(WatcherTest, WhatTheStoreRefusedOrTheEndpointWantsIsSentAgain) {
+  kube_.Put("pods", "shop", "web", R"("spec":{"a":1})");
+  Settle();
+  kube_.Put("pods", "shop", "web", R"("spec":{"a":2})");
+  (void)Sent();
+  watcher_->OnRefused("shop", "web");
+  kube_.Put("pods", "shop", "web", R"("spec":{"a":2})");
+  EXPECT_THAT(Sent(), ElementsAre("+web", "checkpoint"));
+  v1::Want want;
+  want.set_snapshot_id(asked_.back());
+  want.set_through_seq(outbox_->last_seq());
+  want.add_names()->set_name_space("shop");
+  want.mutable_names(0)->set_name("web");
+  watcher_->OnWant(want);
+  loop_.Run();
+  EXPECT_THAT(Sent(), ElementsAre("+web"));
+}
+
+// A server that has just started answers 404 to what it does not know yet.
+TEST_F(WatcherTest, AWantedObjectIsGivenUpOnlyWhenTheServerSaysThatItIsGone) {
+  kube_.Put("pods", "shop", "web");
+  watcher_->Start(std::nullopt);
+  loop_.Run();
+  watcher_->OnAdmitted(asked_.back());
+  loop_.Run();
+  (void)Sent();
+  kube_.Inject("GET /api/v1/namespaces/shop/pods/web",
+               {.status = 404, .body = "404 page not found"}, 2);
+  v1::Want want;
+  want.set_snapshot_id(asked_.back());
+  want.set_through_seq(outbox_->last_seq());
+  for (const char* name : {"web", "gone"}) {
+    v1::ObjectName* one = want.add_names();
+    one->set_name_space("shop");
+    one->set_name(name);
+  }
+  watcher_->OnWant(want);
+  loop_.Run();
+  EXPECT_THAT(Sent(), IsEmpty()) << "no end: an answer about web is missing";
+  loop_.Advance(seconds(2));
+  EXPECT_THAT(Sent(), ElementsAre("+web", "end", "checkpoint"));
+}
+
+TEST_F(WatcherTest, WhatWasDeletedAndMadeAgainIsSent) {
+  kube_.Put("pods", "shop", "web", R"("spec":{"a":1})");
+  Settle();
+  kube_.Put("pods", "shop", "web", R"("spec":{"a":2})");
+  (void)Sent();
+  kube_.Delete("pods", "shop", "web");
+  EXPECT_THAT(Sent(), ElementsAre("-web", "checkpoint"));
+  kube_.Put("pods", "shop", "web", R"("spec":{"a":2})");
+  EXPECT_THAT(Sent(), ElementsAre("+web", "checkpoint"));
 }
 
 }  // namespace

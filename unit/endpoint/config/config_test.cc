@@ -36,7 +36,8 @@ TEST(EndpointConfig, ReadsAFileAndFillsDefaults) {
 }
 
 TEST(EndpointConfig, ErrorsNameTheKeyAndTheNextStep) {
-  EXPECT_THAT(ErrorOf(kGood, "dataDir", "datadir"), HasSubstr("dataDir: is required"));
+  EXPECT_THAT(ErrorOf(kGood, "dataDir", "datadir"),
+              HasSubstr("datadir: unknown key; did you mean \"dataDir\"?"));
   EXPECT_THAT(ErrorOf(kGood, "flushDelayMs", "flushDelay"),
               HasSubstr("limits.flushDelay: unknown key; did you mean \"flushDelayMs\"?"));
   EXPECT_THAT(ErrorOf(kGood, ", issuerKeyFile: e", ""), HasSubstr("fairlead-endpoint init"));
@@ -47,10 +48,11 @@ TEST(EndpointConfig, ErrorsNameTheKeyAndTheNextStep) {
 TEST(EndpointConfig, PlaintextIsRefusedForAnythingButLoopback) {
   EXPECT_THAT(ErrorOf(kGood, "dataDir", "allowPlaintextLoopback: true\ndataDir"),
               HasSubstr("loopback addresses only"));
-  EXPECT_TRUE(ParseConfig("dataDir: d\nallowPlaintextLoopback: true\nagents: {address: \"127.0.0.1:0\"}\n"
-                          "rest: {address: \"127.0.0.1:0\"}\n",
-                          "x")
-                  .ok());
+  EXPECT_TRUE(
+      ParseConfig("dataDir: d\nallowPlaintextLoopback: true\nagents: {address: \"127.0.0.1:0\"}\n"
+                  "rest: {address: \"127.0.0.1:0\"}\n",
+                  "x")
+          .ok());
 }
 
 }  // namespace

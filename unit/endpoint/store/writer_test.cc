@@ -214,6 +214,28 @@ TEST_F(WriterTest, AnotherHistoryOutranksAnyVersion) {
   EXPECT_THAT(Rows(a_), ElementsAre("p={\"v\":2}"));
 }
 
+// The API server was restored, and the agent died before its new list was whole: what it wrote of
+// the new history would prove the old position right, and a watch from there would miss the rest.
+TEST_F(WriterTest, APositionIsVoidOnceASnapshotOfANewerHistoryBegins) {
+  Checkpoint checkpoint{0, "", 1, "500", "r", 0};
+  Write(Make(a_, 1, {Upsert("old", "499", "{}"), checkpoint}));
+  SnapshotBegin begin = Begin();
+  begin.history = 2;
+  Change live = Upsert("new", "310", "{}");
+  live.history = 2;
+  Write(Make(a_, 2, {begin, live}));
+  Position position = reader_->Positions(a_, false)->front();
+  EXPECT_EQ(position.history, 2U);
+  EXPECT_EQ(position.resource_version, "");
+  Write(Make(a_, 3, {checkpoint}));
+  EXPECT_EQ(reader_->Positions(a_, false)->front().resource_version, "") << "of the old history";
+  SnapshotPage page{kSnapshot, {Item("new", "310", "{}")}};
+  Write(Make(a_, 4, {page, SnapshotEnd{kSnapshot, "320"}}));
+  position = reader_->Positions(a_, false)->front();
+  EXPECT_EQ(position.history, 2U);
+  EXPECT_EQ(position.resource_version, "320");
+}
+
 TEST_F(WriterTest, ASnapshotWantsWhatDiffersAndDeletesWhatIsAbsent) {
   Write(Make(a_, 1,
              {Upsert("same", "5", "{}"), Upsert("changed", "5", "{}"), Upsert("gone", "5", "{}")}));

@@ -118,6 +118,24 @@ TEST_F(OutboxTest, ChangesOfOneObjectAreCoalescedInTheOldestsPlace) {
   EXPECT_EQ(outbox_->coalesced(), 1U);
 }
 
+// A body that was asked for is read beside the watch, and may come after what the watch said since.
+TEST_F(OutboxTest, AnOlderStateNeverReplacesANewerOneThatIsPending) {
+  Event("a", 10);
+  v1::Change deleted = Upsert("a", "12", "");
+  deleted.set_operation(v1::Change::DELETE);
+  deleted.clear_body();
+  deleted.clear_content_hash();
+  outbox_->Change(pods_, deleted, "11", t0);
+  outbox_->Change(pods_, Upsert("a", "11"), "12", t0);
+  EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("a@12", "checkpoint 10"));
+  Ack(42);
+  v1::Change restored = Upsert("b", "3");
+  restored.set_history(2);
+  Event("b", 20);
+  outbox_->Change(pods_, restored, "", t0);
+  EXPECT_THAT(Next(t0 + milliseconds(4)), ::testing::Contains("b@3")) << "of a newer history";
+}
+
 TEST_F(OutboxTest, ACheckpointNeverOvertakesAPendingChange) {
   const std::string large(300 << 10, 'x');
   outbox_->Change(pods_, Upsert("a", "10", large), "9", t0);

@@ -62,6 +62,35 @@ TEST(Controller, AKeyIsNeverWorkedOnTwiceAtATimeAndAddedMeanwhileRunsOnceMore) {
   EXPECT_EQ(runs, 2);
 }
 
+TEST(Controller, WhatOnlyAChangeCanMendIsCountedAndNotRepeated) {
+  metrics::Registry metrics;
+  std::atomic<int> runs{0};
+  std::promise<void> done;
+  Controller controller(
+      "test", 1,
+      [&](const Key& key) -> ReconcileResult {
+        if (key == kB) {
+          done.set_value();
+          return {};
+        }
+        ++runs;
+        return {Outcome::kRefused, std::nullopt};
+      },
+      &metrics);
+  controller.Add(kA);
+  controller.Start();
+  controller.Add(kB, Urgency::kBackground);
+  EXPECT_EQ(done.get_future().wait_for(std::chrono::seconds(5)), std::future_status::ready);
+  controller.Stop();
+  EXPECT_EQ(runs, 1);
+  EXPECT_EQ(metrics
+                .GetCounter("controller_runtime_terminal_reconcile_errors_total",
+                            "reconciles that only a change of the object can mend",
+                            {{"controller", "test"}})
+                .Value(),
+            1);
+}
+
 TEST(Controller, AKeyComesBackWhenItAskedTo) {
   metrics::Registry metrics;
   std::atomic<int> runs{0};

@@ -1,0 +1,117 @@
+#include "bench/run.h"
+
+#include <chrono>
+#include <vector>
+
+#include "bench/pki.h"
+#include "bench/replay_server.h"
+#include "bench/sink.h"
+#include "bench/subject.h"
+#include "endpoint/grpc/server.h"
+#include "lib/base/status.h"
+#include "lib/net/loop_thread.h"
+
+namespace fairlead::bench {
+namespace {
+
+using base::StrCat;
+
+absl::Status WriteAgentFiles(const std::string& dir, int api_port, int sink_port) {
+  FAIRLEAD_RETURN_IF_ERROR(
+      WriteFile(dir + "/kubeconfig",
+                StrCat("apiVersion: v1\nkind: Config\ncurrent-context: bench\nclusters:\n"
+                       "  - {name: bench, cluster: {server: \"https://127.0.0.1:",
+                       api_port, "\", certificate-authority: ca.crt}}\nusers:\n",
+                       "  - {name: bench, user: {client-certificate: identity/tls.crt, "
+                       "client-key: identity/tls.key}}\ncontexts:\n",
+                       "  - {name: bench, context: {cluster: bench, user: bench}}\n")));
+  return WriteFile(dir + "/agent.yaml",
+                   StrCat("endpoints: [\"127.0.0.1:", sink_port, "\"]\nserverName: localhost\n",
+                          "trustBundleFile: \"", dir, "/ca.crt\"\nidentity: {name: bench, dir: \"",
+                          dir, "/identity\"}\naccounts:\n  - name: bench\n",
+                          "    connection: {kubeconfigFile: \"", dir, "/kubeconfig\"}\n"));
+}
+
+using Wait = bool (Sink::*)(int64_t);
+
+// Waits for the end of a phase, for a fault, or for the subject's death.
+absl::Status Await(Sink* sink, Wait wait, const Subject& subject, int64_t deadline_ms,
+                   const char* phase) {
+  constexpr int64_t kSliceMs = 500;
+  bool arrived = false;
+  for (int64_t left = deadline_ms; left > 0 && !arrived; left -= kSliceMs) {
+    arrived = (sink->*wait)(kSliceMs);
+    if (subject.ResidentKib() == 0) break;
+  }
+  const Sink::Stats stats = sink->Now();
+  if (stats.faults > 0) {
+    return absl::DataLossError(
+        StrCat("ledger broken, ", stats.faults, " faults; the first: ", stats.first_fault));
+  }
+  if (subject.ResidentKib() == 0) return absl::UnavailableError("the subject died; see its log");
+  if (arrived) return absl::OkStatus();
+  return absl::DeadlineExceededError(StrCat(phase, " did not end in time: ", stats.items,
+                                            " items and ", stats.changes, " changes arrived"));
+}
+
+}  // namespace
+
+absl::StatusOr<RunResult> RunOnce(const RunOptions& options, const Workload& workload, Who who) {
+  ReplayApi api(workload);
+  FAIRLEAD_ASSIGN_OR_RETURN(const auto server, ReplayServer::Start(options.dir, &api));
+  net::LoopThread loop("sink");
+  Sink sink(workload);
+  std::unique_ptr<base::Timer> stall;  // the loop's, so it goes when that has stopped
+  endpoint::GrpcServerOptions listen;
+  listen.address = "127.0.0.1:0";
+  listen.certificate_file = options.dir + "/server.crt";
+  listen.key_file = options.dir + "/server.key";
+  listen.ca_file = options.dir + "/ca.crt";
+  listen.trust_domain = "bench";
+  loop.Start();
+  struct StopLoop {
+    ~StopLoop() { loop->Stop(); }
+    net::LoopThread* loop;
+  } stop{&loop};
+  FAIRLEAD_ASSIGN_OR_RETURN(const auto grpc, endpoint::GrpcServer::Start(listen, &sink, &loop));
+
+  std::vector<std::string> command = {options.bin + "/bench-floor", std::to_string(server->port()),
+                                      std::to_string(grpc->port()), options.dir};
+  if (who == Who::kAgent) {
+    FAIRLEAD_RETURN_IF_ERROR(WriteAgentFiles(options.dir, server->port(), grpc->port()));
+    command = {options.bin + "/fairlead-agent", "--config", options.dir + "/agent.yaml"};
+  }
+  command.insert(command.begin(), options.wrap.begin(), options.wrap.end());
+  FAIRLEAD_ASSIGN_OR_RETURN(
+      const auto subject,
+      Subject::Start(command, options.dir + (who == Who::kAgent ? "/agent.log" : "/floor.log")));
+
+  RunResult result;
+  FAIRLEAD_RETURN_IF_ERROR(
+      Await(&sink, &Sink::WaitSynced, *subject, options.deadline_ms, "the sync"));
+  result.sync_micros = subject->CpuMicros();
+  result.sync_peak_kib = subject->PeakKib();
+
+  if (options.stall_ms > 0) {
+    loop.Post([&] {
+      sink.HoldAcks(true);
+      stall = loop.After(base::milliseconds(options.stall_ms), [&sink] { sink.HoldAcks(false); });
+      server->Release();
+    });
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  if (options.stall_ms == 0) server->Release();
+  const absl::Status complete =
+      Await(&sink, &Sink::WaitComplete, *subject, options.deadline_ms, "the events");
+  const double micros = subject->CpuMicros() - result.sync_micros;
+  const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begin;
+  FAIRLEAD_RETURN_IF_ERROR(complete);
+  result.event_micros = micros / static_cast<double>(workload.events);
+  result.wall_seconds = wall.count();
+  result.peak_kib = subject->PeakKib();
+  result.changes = sink.Now().changes;
+  result.payload_bytes = sink.Now().payload_bytes;
+  return result;
+}
+
+}  // namespace fairlead::bench

@@ -1,0 +1,64 @@
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "lib/base/strings.h"
+#include "lib/log/log.h"
+#include "unit/sim/driver.h"
+
+namespace fairlead::sim {
+namespace {
+
+// A folder for one test's databases, in memory where the machine has such a place.
+class Folder {
+ public:
+  Folder() {
+    const std::filesystem::path shm = "/dev/shm";
+    const auto base =
+        std::filesystem::is_directory(shm) ? shm : std::filesystem::temp_directory_path();
+    path_ = base / base::StrCat("fairlead_sim.", getpid());
+    std::filesystem::remove_all(path_);
+    std::filesystem::create_directories(path_);
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  [[nodiscard]] std::string Database(uint64_t number) const {
+    return path_ / base::StrCat(number, ".db");
+  }
+  void Clear() const {
+    for (const auto& one : std::filesystem::directory_iterator(path_)) {
+      std::filesystem::remove_all(one);
+    }
+  }
+
+ private:
+  std::filesystem::path path_;
+};
+
+uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+// SIM_SEEDS=n runs n seeds, SIM_FIRST=n begins with seed n, SIM_VERBOSE=1 prints every step and
+// log line.
+TEST(Simulation, RowsEqualTheClustersWhateverHappened) {
+  const bool verbose = FromEnvironment("SIM_VERBOSE", 0) != 0;
+  log::SetLevel(verbose ? "debug" : "error");
+  const Folder folder;
+  const uint64_t first = FromEnvironment("SIM_FIRST", 1);
+  const uint64_t count = FromEnvironment("SIM_SEEDS", 100);
+  const uint64_t bear = FromEnvironment("SIM_FAILURES", 1);
+  uint64_t failures = 0;
+  for (uint64_t seed = first; seed < first + count && failures < bear; ++seed) {
+    const std::string found = Driver(seed, folder.Database(seed), verbose).Run();
+    folder.Clear();
+    if (found.empty()) continue;
+    ++failures;
+    ADD_FAILURE() << "SIM_FIRST=" << seed << " SIM_SEEDS=1: " << found;
+  }
+}
+
+}  // namespace
+}  // namespace fairlead::sim
