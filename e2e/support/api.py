@@ -6,6 +6,7 @@ import ssl
 import subprocess
 import tempfile
 import threading
+import time
 import urllib.parse
 
 from e2e.support.system import ENV
@@ -40,9 +41,11 @@ class Api:
         """The decoded answer; raises ApiError, or OSError when there was none. Writes are never sent twice."""
         data = None if body is None else (body if isinstance(body, bytes) else json.dumps(body).encode())
         connection = getattr(self._local, "connection", None)
-        if connection is None:
+        # A server closes what is idle (Kubernetes after 90 s), and a write must not meet that.
+        if connection is None or time.monotonic() - self._local.used > 30:
             connection = http.client.HTTPSConnection(self.host, context=self.context, timeout=20)
             self._local.connection = connection
+        self._local.used = time.monotonic()
         try:
             connection.request(method, path, data, self._headers | ({"Content-Type": content_type} if data else {}))
             response = connection.getresponse()
