@@ -109,7 +109,7 @@ absl::StatusOr<Config> ParseConfig(std::string_view yaml, std::string_view sourc
   ReadIdentity(root, &config);
   ReadAccounts(root, &config);
   config.health_address = root.Map("health").String("address");
-  config.log_level = root.Map("log").String("level", "info");
+  config.log_level = root.Map("log").OneOf("level", {"info", "debug", "warn", "error"});
   ConfigReader limits = root.Map("limits");
   config.pending_bytes = limits.Int("pendingBytes", 16 << 20, 1 << 20, int64_t{1} << 34);
   config.workers = limits.Int("workers", 0, 0, 64);

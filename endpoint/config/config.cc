@@ -75,7 +75,7 @@ absl::StatusOr<Config> ParseConfig(std::string_view yaml, std::string_view sourc
   ReadTls(root, &config);
   ReadTokens(root, &config);
   config.accounts_file = root.String("accountsFile");
-  config.log_level = root.Map("log").String("level", "info");
+  config.log_level = root.Map("log").OneOf("level", {"info", "debug", "warn", "error"});
   config.certificate_lifetime =
       base::seconds(root.Int("certificateLifetimeSeconds", 86400, 60, 365 * 86400));
   ConfigReader limits = root.Map("limits");

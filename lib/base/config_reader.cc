@@ -2,6 +2,7 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -81,6 +82,16 @@ std::string ConfigReader::String(std::string_view key, std::string_view fallback
     return std::string(fallback);
   }
   return value.Scalar();
+}
+
+std::string ConfigReader::OneOf(std::string_view key,
+                                std::initializer_list<std::string_view> values) {
+  std::string value = String(key, *values.begin());
+  if (std::find(values.begin(), values.end(), value) != values.end()) return value;
+  std::string choices;
+  for (const std::string_view one : values) choices += StrCat(choices.empty() ? "" : ", ", one);
+  Fail(key, StrCat("\"", value, "\" is not one of ", choices));
+  return std::string(*values.begin());
 }
 
 std::string ConfigReader::RequiredString(std::string_view key) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -25,6 +26,8 @@ class ConfigReader {
   static absl::StatusOr<ConfigReader> Parse(std::string_view yaml, std::string_view source);
 
   std::string String(std::string_view key, std::string_view fallback = "");
+  // One of `values`, the first of which is what an absent key means.
+  std::string OneOf(std::string_view key, std::initializer_list<std::string_view> values);
   // Missing or empty is an error.
   std::string RequiredString(std::string_view key);
   int64_t Int(std::string_view key, int64_t fallback, int64_t least, int64_t most);

@@ -75,7 +75,7 @@ absl::StatusOr<Config> ParseConfig(std::string_view yaml, std::string_view sourc
   config.trust_domain = root.String("trustDomain", "fairlead");
   config.watch_namespaces = root.Strings("watchNamespaces");
   if (config.watch_namespaces.empty()) root.Fail("watchNamespaces", "needs at least one namespace");
-  config.log_level = root.Map("log").String("level", "info");
+  config.log_level = root.Map("log").OneOf("level", {"info", "debug", "warn", "error"});
   config.health_address = root.Map("health").String("address", "0.0.0.0:8080");
   ConfigReader lease = root.Map("leaderElection");
   config.lease_namespace = lease.RequiredString("namespace");

@@ -42,7 +42,7 @@ def explained(path, pattern):
 
 def operator_keys():
     text = text_of("operator/config/config.cc")
-    return set(re.findall(r'\.(?:String|RequiredString|Strings|Int|Map|Maps)\("(\w+)"', text))
+    return set(re.findall(r'\.(?:String|RequiredString|OneOf|Strings|Int|Map|Maps)\("(\w+)"', text))
 
 
 # --- configuration files read with base::ConfigReader
@@ -51,7 +51,7 @@ READ = re.compile(r"""
     ConfigReader \s (?P<map>\w+) \s = \s (?P<map_of>\w+) \.Map\( "(?P<map_key>\w+)" \)
   | for \s \( ConfigReader& \s (?P<item>\w+) \s : \s (?P<item_of>\w+) \.Maps\( "(?P<item_key>\w+)" \) \)
   | auto \s (?P<helper>\w+) \s = \s [^;]* \b (?P<helper_of>\w+) \.String\( key \)
-  | (?P<of>\w+) (?: \.Map\( "(?P<inner>\w+)" \) )? \. (?P<type>String|RequiredString|Strings|Int|Bool|Has)
+  | (?P<of>\w+) (?: \.Map\( "(?P<inner>\w+)" \) )? \. (?P<type>String|RequiredString|OneOf|Strings|Int|Bool|Has)
       \( \s* "(?P<key>\w+)" (?P<rest> [^;]*? ) \) [;)]
   | (?P<call>\w+) \( "(?P<call_key>\w+)" \) ;
 """, re.VERBOSE)
@@ -80,8 +80,8 @@ def read_leaf(found, fallbacks):
         default = number(arguments[0])
         default = fallbacks.get(arguments[0]) if default is None else default
         return str(default), f"{number(arguments[1])} to {number(arguments[2])}"
-    if found["type"] in ("Bool", "String") and arguments:
-        return arguments[0].strip('"'), ""
+    if found["type"] in ("Bool", "String", "OneOf") and arguments:
+        return arguments[0].strip('{"}'), ""
     return "", ""
 
 
@@ -113,7 +113,7 @@ def config_problems(page, source, fallbacks=None):
         said[cells[0].strip("`")] = cells[1], cells[2]
     yield from both_ways(set(keys), set(said))
     understood = {part for key in keys for part in re.split(r"[.\[\]]+", key)}
-    for name in sorted(constants(source, r'\.(?:String|RequiredString|Strings|Int|Bool|Has|Map|Maps)\(\s*"(\w+)"') - understood):
+    for name in sorted(constants(source, r'\.(?:String|RequiredString|OneOf|Strings|Int|Bool|Has|Map|Maps)\(\s*"(\w+)"') - understood):
         yield f"cannot be compared: tools/check/docs.py does not see where {source} reads {name}"
     for key in sorted(keys.keys() & said.keys()):
         (default, bounds), (said_default, said_bounds) = keys[key], said[key]

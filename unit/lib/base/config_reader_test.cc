@@ -76,5 +76,16 @@ TEST(ReadFile, NamesTheFileAndTheReason) {
               HasSubstr("cannot open /does/not/exist"));
 }
 
+TEST(ConfigReader, AChoiceNamesWhatMayBeChosen) {
+  auto none = ConfigReader::Parse("{}", "a.yaml");
+  EXPECT_EQ(none->OneOf("level", {"info", "debug"}), "info");
+  auto good = ConfigReader::Parse("level: debug", "a.yaml");
+  EXPECT_EQ(good->OneOf("level", {"info", "debug"}), "debug");
+  EXPECT_TRUE(good->Finish().ok());
+  auto bad = ConfigReader::Parse("level: loud", "a.yaml");
+  EXPECT_EQ(bad->OneOf("level", {"info", "debug"}), "info");
+  EXPECT_EQ(bad->Finish().message(), "a.yaml: level: \"loud\" is not one of info, debug");
+}
+
 }  // namespace
 }  // namespace fairlead::base
