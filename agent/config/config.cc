@@ -96,7 +96,8 @@ bool SplitHostPort(std::string_view address, std::string* host, int* port) {
   } else if (name.find(':') != std::string_view::npos) {
     return false;
   }
-  if (name.empty() || !absl::SimpleAtoi(base::AbslView(address.substr(colon + 1)), port)) return false;
+  if (name.empty() || !absl::SimpleAtoi(base::AbslView(address.substr(colon + 1)), port))
+    return false;
   *host = std::string(name);
   return *port >= 1 && *port <= 65535;
 }

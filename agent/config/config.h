@@ -16,8 +16,8 @@ struct AccountConfig {
   std::string kubeconfig_file;  // when not in_cluster
 };
 
-// The certificate and its key live in `dir`; with `secret_name` also in a Secret that the replicas of one
-// AgentDeployment share. `token_file` is needed only until a certificate exists.
+// The certificate and its key live in `dir`; with `secret_name` also in a Secret that the replicas
+// of one AgentDeployment share. `token_file` is needed only until a certificate exists.
 struct IdentityConfig {
   std::string name;
   std::string dir;

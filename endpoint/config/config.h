@@ -14,12 +14,12 @@ namespace fairlead::endpoint {
 // without Kubernetes. Only the SHA-256 of the token is in the file.
 struct StaticToken {
   std::string name;
-  std::string role;          // admin | operator | viewer
-  std::string sha256;        // 64 lower-case hexadecimal digits
+  std::string role;    // admin | operator | viewer
+  std::string sha256;  // 64 lower-case hexadecimal digits
 };
 
 struct TlsFiles {
-  std::string certificate;         // serving chain
+  std::string certificate;  // serving chain
   std::string key;
   std::string ca;                  // verifies client certificates; handed to agents as trust bundle
   std::string issuer_certificate;  // intermediate that signs agent certificates
@@ -29,16 +29,16 @@ struct TlsFiles {
 // docs/reference/endpoint-config.md
 struct Config {
   std::string trust_domain;
-  std::string data_dir;          // SQLite lives here
-  std::string agents_address;    // gRPC, mTLS
-  std::string rest_address;      // REST and health, TLS
+  std::string data_dir;             // SQLite lives here
+  std::string agents_address;       // gRPC, mTLS
+  std::string rest_address;         // REST and health, TLS
   bool plaintext_loopback = false;  // both listeners without TLS, loopback addresses only
   TlsFiles tls;
   std::vector<StaticToken> tokens;
-  std::string accounts_file;     // "" = none
+  std::string accounts_file;  // "" = none
   std::string log_level;
   base::Duration certificate_lifetime{};
-  int64_t queue_bytes = 0;       // decoded batches waiting for the writer
+  int64_t queue_bytes = 0;  // decoded batches waiting for the writer
   int64_t concurrent_snapshots = 0;
   int64_t flush_delay_ms = 0;
   int64_t shard_credit_bytes = 0;

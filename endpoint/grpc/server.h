@@ -24,7 +24,8 @@ struct GrpcServerOptions {
 // The agents' gRPC listener. Calls `service` on `loop`; both must outlive the server.
 //
 // A client certificate is asked for and verified when given; calls without one carry a Peer with an
-// empty identity, and only OnEnroll is reached by those: Control and Changes answer Unauthenticated.
+// empty identity, and only OnEnroll is reached by those: Control and Changes answer
+// Unauthenticated.
 class GrpcServer {
  public:
   virtual ~GrpcServer() = default;

@@ -105,7 +105,8 @@ absl::StatusOr<Account> Registry::Put(const PutRequest& request) {
   const std::string uid = base::ToBytes(account.uid);
   const auto written = sql::Run(
       connection,
-      "INSERT INTO accounts (uid, name, folded_name, owner, owner_uid, generation, hash, spec, deleted_ms) "
+      "INSERT INTO accounts (uid, name, folded_name, owner, owner_uid, generation, hash, spec, "
+      "deleted_ms) "
       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (uid) DO UPDATE SET name = excluded.name, "
       "owner = excluded.owner, owner_uid = excluded.owner_uid, generation = excluded.generation, "
       "hash = excluded.hash, spec = excluded.spec, deleted_ms = 0",

@@ -56,7 +56,8 @@ absl::StatusOr<ConfigReader> ConfigReader::Parse(std::string_view yaml, std::str
   try {
     node->yaml = YAML::Load(std::string(yaml));
   } catch (const YAML::Exception& error) {
-    return absl::InvalidArgumentError(StrCat(source, ": line ", error.mark.line + 1, ": ", error.msg));
+    return absl::InvalidArgumentError(
+        StrCat(source, ": line ", error.mark.line + 1, ": ", error.msg));
   }
   if (!node->yaml.IsNull() && !node->yaml.IsMap()) {
     return absl::InvalidArgumentError(StrCat(source, ": must be a map of keys"));
@@ -196,7 +197,8 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, size_t max_bytes) 
   const std::unique_ptr<std::FILE, decltype(close)> file(std::fopen(path.c_str(), "rb"), close);
   if (file == nullptr) {
     const int error = errno;
-    const auto code = error == ENOENT ? absl::StatusCode::kNotFound : absl::StatusCode::kUnavailable;
+    const auto code =
+        error == ENOENT ? absl::StatusCode::kNotFound : absl::StatusCode::kUnavailable;
     return absl::Status(code, StrCat("cannot open ", path, ": ", std::strerror(error)));
   }
   std::string text;

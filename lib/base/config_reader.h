@@ -11,9 +11,10 @@
 
 namespace fairlead::base {
 
-// Reads a YAML configuration file strictly: each key is asked for once by name and type, and Finish()
-// reports the first problem with its path: a wrong type, a value out of bounds, a missing required
-// key, or a key nobody asked for ("limits.pendingByte: unknown key; did you mean \"pendingBytes\"?").
+// Reads a YAML configuration file strictly: each key is asked for once by name and type, and
+// Finish() reports the first problem with its path: a wrong type, a value out of bounds, a missing
+// required key, or a key nobody asked for ("limits.pendingByte: unknown key; did you mean
+// \"pendingBytes\"?").
 //
 // Reading goes on after an error with the default, so that the code that reads has no branches.
 // Children made by Map() and Maps() share the error state; call Finish() on the root, once, last.

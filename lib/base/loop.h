@@ -18,10 +18,12 @@ class Timer {
 class Loop {
  public:
   virtual ~Loop() = default;
-  // Runs `task` on the loop's thread, later, in order. Any thread. Tasks posted after Stop are dropped.
+  // Runs `task` on the loop's thread, later, in order. Any thread. Tasks posted after Stop are
+  // dropped.
   virtual void Post(std::function<void()> task) = 0;
   // Runs `task` once after `delay`. Loop thread only.
-  [[nodiscard]] virtual std::unique_ptr<Timer> After(Duration delay, std::function<void()> task) = 0;
+  [[nodiscard]] virtual std::unique_ptr<Timer> After(Duration delay,
+                                                     std::function<void()> task) = 0;
   [[nodiscard]] virtual const Clock& clock() const = 0;
   // True on the loop's own thread.
   [[nodiscard]] virtual bool OnLoopThread() const = 0;

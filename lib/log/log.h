@@ -35,8 +35,8 @@ class Field {
   Field(std::string_view key, bool value);
   Field(std::string_view key, double value);
   template <typename Integer>
-    requires std::is_integral_v<Integer>
-  Field(std::string_view key, Integer value) : key_(key), json_(std::to_string(value)) {}
+  requires std::is_integral_v<Integer> Field(std::string_view key, Integer value)
+      : key_(key), json_(std::to_string(value)) {}
 
   [[nodiscard]] std::string_view key() const { return key_; }
   [[nodiscard]] const std::string& json() const { return json_; }

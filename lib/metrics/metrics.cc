@@ -61,8 +61,10 @@ Counter& Registry::GetCounter(std::string_view name, std::string_view help, cons
   const base::MutexLock lock(state_->mutex);
   auto& handle = state_->counters[{std::string(name), labels}];
   if (handle == nullptr) {
-    auto& family = prometheus::BuildCounter().Name(std::string(name)).Help(std::string(help)).Register(
-        state_->registry);
+    auto& family = prometheus::BuildCounter()
+                       .Name(std::string(name))
+                       .Help(std::string(help))
+                       .Register(state_->registry);
     handle = std::make_unique<CounterHandle>(family.Add(labels));
   }
   return *handle;
@@ -72,8 +74,10 @@ Gauge& Registry::GetGauge(std::string_view name, std::string_view help, const La
   const base::MutexLock lock(state_->mutex);
   auto& handle = state_->gauges[{std::string(name), labels}];
   if (handle == nullptr) {
-    auto& family =
-        prometheus::BuildGauge().Name(std::string(name)).Help(std::string(help)).Register(state_->registry);
+    auto& family = prometheus::BuildGauge()
+                       .Name(std::string(name))
+                       .Help(std::string(help))
+                       .Register(state_->registry);
     handle = std::make_unique<GaugeHandle>(family.Add(labels));
   }
   return *handle;

@@ -57,9 +57,12 @@ TEST(AgentConfig, ErrorsNameTheKeyAndTheNextStep) {
               HasSubstr("limits.pendingByte: unknown key; did you mean \"pendingBytes\"?"));
   EXPECT_THAT(ErrorOf(Replace(kGood, "{inCluster: {}}", "{}")),
               HasSubstr("accounts[0].connection: needs exactly one of"));
-  EXPECT_THAT(ErrorOf(Replace(kGood, "prod-us1", "prod_EU1")), HasSubstr("accounts[1].name: is there twice"));
-  EXPECT_THAT(ErrorOf(Replace(kGood, "prod-us1", "-bad")), HasSubstr("accounts[1].name: must match"));
-  EXPECT_THAT(ErrorOf(Replace(kGood, "[fd00::1]:9443", "nohost")), HasSubstr("\"nohost\" is not host:port"));
+  EXPECT_THAT(ErrorOf(Replace(kGood, "prod-us1", "prod_EU1")),
+              HasSubstr("accounts[1].name: is there twice"));
+  EXPECT_THAT(ErrorOf(Replace(kGood, "prod-us1", "-bad")),
+              HasSubstr("accounts[1].name: must match"));
+  EXPECT_THAT(ErrorOf(Replace(kGood, "[fd00::1]:9443", "nohost")),
+              HasSubstr("\"nohost\" is not host:port"));
 }
 
 TEST(AgentConfig, PlaintextIsRefusedForAnythingButLoopback) {

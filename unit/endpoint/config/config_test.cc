@@ -47,10 +47,11 @@ TEST(EndpointConfig, ErrorsNameTheKeyAndTheNextStep) {
 TEST(EndpointConfig, PlaintextIsRefusedForAnythingButLoopback) {
   EXPECT_THAT(ErrorOf(kGood, "dataDir", "allowPlaintextLoopback: true\ndataDir"),
               HasSubstr("loopback addresses only"));
-  EXPECT_TRUE(ParseConfig("dataDir: d\nallowPlaintextLoopback: true\nagents: {address: \"127.0.0.1:0\"}\n"
-                          "rest: {address: \"127.0.0.1:0\"}\n",
-                          "x")
-                  .ok());
+  EXPECT_TRUE(
+      ParseConfig("dataDir: d\nallowPlaintextLoopback: true\nagents: {address: \"127.0.0.1:0\"}\n"
+                  "rest: {address: \"127.0.0.1:0\"}\n",
+                  "x")
+          .ok());
 }
 
 }  // namespace

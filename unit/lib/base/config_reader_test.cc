@@ -32,8 +32,9 @@ TEST(ConfigReader, AnUnknownKeyIsNamedWithItsPathAndTheNearestValidOne) {
   ConfigReader root = Of("limits: {pendingByte: 7}\n");
   ConfigReader limits = root.Map("limits");
   limits.Int("pendingBytes", 1, 1, 100);
-  EXPECT_THAT(root.Finish().message(),
-              HasSubstr("agent.yaml: limits.pendingByte: unknown key; did you mean \"pendingBytes\"?"));
+  EXPECT_THAT(
+      root.Finish().message(),
+      HasSubstr("agent.yaml: limits.pendingByte: unknown key; did you mean \"pendingBytes\"?"));
 }
 
 TEST(ConfigReader, AMapThatNobodyReadsIsAnUnknownKeyToo) {
@@ -58,12 +59,14 @@ TEST(ConfigReader, AKeyWrittenTwiceIsAnError) {
 }
 
 TEST(ConfigReader, BrokenYamlNamesTheLine) {
-  EXPECT_THAT(ConfigReader::Parse("a: 1\nb: [\n", "x.yaml").status().message(), HasSubstr("x.yaml: line"));
+  EXPECT_THAT(ConfigReader::Parse("a: 1\nb: [\n", "x.yaml").status().message(),
+              HasSubstr("x.yaml: line"));
   EXPECT_FALSE(ConfigReader::Parse("- a\n", "x.yaml").ok());
 }
 
 TEST(ReadFile, NamesTheFileAndTheReason) {
-  EXPECT_THAT(ReadFile("/does/not/exist").status().message(), HasSubstr("cannot open /does/not/exist"));
+  EXPECT_THAT(ReadFile("/does/not/exist").status().message(),
+              HasSubstr("cannot open /does/not/exist"));
 }
 
 }  // namespace

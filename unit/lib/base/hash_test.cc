@@ -27,7 +27,8 @@ TEST(ObjectKey, DoesNotConfuseNeighbouringFields) {
 
 TEST(ObjectKey, IsFinal) {  // DESIGN section 11: rows in databases depend on this value
   EXPECT_EQ(ToHex(ObjectKey("apps", "deployments", "shop", "web")),
-            ToHex(Sha256Trunc128(std::string("\0\0\0\4apps\0\0\0\13deployments\0\0\0\4shop\0\0\0\3web", 38))));
+            ToHex(Sha256Trunc128(
+                std::string("\0\0\0\4apps\0\0\0\13deployments\0\0\0\4shop\0\0\0\3web", 38))));
 }
 
 TEST(U128, AddsAndSubtractsModulo2To128) {

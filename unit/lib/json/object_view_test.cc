@@ -252,7 +252,8 @@ TEST(WatchEventView, AnErrorHandsOutTheStatusAsWritten) {
   const std::string status =
       R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","code":410})";
   ObjectReader reader;
-  const std::string frame = "{\"type\":\"ERROR\",\"object\":" + status + "}";  // the view lives in it
+  const std::string frame =
+      "{\"type\":\"ERROR\",\"object\":" + status + "}";  // the view lives in it
   auto event = reader.ReadWatchEvent(frame, {});
   ASSERT_TRUE(event.ok()) << event.status();
   EXPECT_EQ(event->type, Type::kError);

@@ -14,7 +14,8 @@ TEST(Log, WritesOneJsonObjectALineWithItsFields) {
   CaptureStderr();
   Info("hello", {{"account", "prod"}, {"term", 7}, {"ok", true}});
   const std::string line = GetCapturedStderr();
-  EXPECT_THAT(line, HasSubstr(R"("level":"info","message":"hello","account":"prod","term":7,"ok":true})"));
+  EXPECT_THAT(
+      line, HasSubstr(R"("level":"info","message":"hello","account":"prod","term":7,"ok":true})"));
   EXPECT_EQ(line.find('\n'), line.size() - 1);
 }
 
