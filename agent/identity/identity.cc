@@ -96,7 +96,7 @@ void IdentityKeeper::Use(const Credentials& credentials, bool renewal) {
   log::Info(renewal ? "certificate renewed" : "certificate ready",
             {{"identity", config_.identity.name}});
   on_credentials_(current_);
-  ArmRenewal();
+  ArmRenewal(renewal);
 }
 
 void IdentityKeeper::Enrol(bool renewal) {
@@ -171,12 +171,14 @@ absl::Status IdentityKeeper::Save(const Credentials& credentials) const {
   return WriteFile(dir / "tls.crt", credentials.certificate_pem);
 }
 
-void IdentityKeeper::ArmRenewal() {
+// A certificate may be due as soon as it is issued: the clocks differ, or the issuer's own end is
+// near and no certificate outlives it. Then it is renewed once a minute, not in a loop.
+void IdentityKeeper::ArmRenewal(bool renewed) {
   const auto info = net::Describe(current_.certificate_pem);
   if (!info.ok()) return;
   const int64_t life = info->not_after - info->not_before;
   const int64_t left = info->not_before + life * 2 / 3 - loop_->clock().WallMs() / 1000;
-  timer_ = loop_->After(base::seconds(std::max<int64_t>(left, 1)), [this] {
+  timer_ = loop_->After(base::seconds(std::max<int64_t>(left, renewed ? 60 : 1)), [this] {
     if (secret_) return ReadSecret(true);
     Enrol(true);
   });

@@ -20,11 +20,11 @@ struct Credentials {
 };
 
 // Keeps the agent's certificate: reads it from the identity directory, enrols with the one-time
-// token when there is none (or it has expired), renews it with itself at two thirds of its life,
-// and writes it back (key 0600, atomically). With a Secret that the replicas share, the certificate
-// in it counts: the first replica enrols and stores, the others use what it stored, also after a
-// renewal; who loses the race reads. Goes on trying with backoff; errors are logged, never the
-// token. Loop thread only.
+// token when there is none (or it has expired), renews it with itself at two thirds of its life
+// (at most once a minute), and writes it back (key 0600, atomically). With a Secret that the
+// replicas share, the certificate in it counts: the first replica enrols and stores, the others use
+// what it stored, also after a renewal; who loses the race reads. Goes on trying with backoff;
+// errors are logged, never the token. Loop thread only.
 class IdentityKeeper {
  public:
   using MakeChannel = std::function<std::unique_ptr<wire::AgentChannel>(const std::string& target,
@@ -51,7 +51,7 @@ class IdentityKeeper {
                 absl::StatusOr<v1::EnrollResponse> answer);
   void Retry(bool renewal, const std::string& why);
   absl::Status Save(const Credentials& credentials) const;
-  void ArmRenewal();
+  void ArmRenewal(bool renewed);
 
   Config config_;
   std::string trust_bundle_;

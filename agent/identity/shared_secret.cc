@@ -7,6 +7,7 @@
 #include "lib/base/strings.h"
 #include "lib/base/version.h"
 #include "lib/json/dom.h"
+#include "lib/kube/json_value.h"
 #include "lib/kube/kubeconfig.h"
 #include "lib/kube/requests.h"
 #include "lib/net/http_client.h"
@@ -19,10 +20,8 @@ const kube::ResourceType kSecret{"", "v1", "secrets", "Secret", true};
 constexpr char kManager[] = "fairlead-agent";
 
 std::string Decoded(const Json::Value& object, const char* key) {
-  const Json::Value& data = object["data"];
   std::string out;
-  if (!data.isObject() || !data[key].isString()) return "";
-  return absl::Base64Unescape(data[key].asString(), &out) ? out : "";
+  return absl::Base64Unescape(kube::StringAt(kube::At(object, "data"), key), &out) ? out : "";
 }
 
 }  // namespace
@@ -60,7 +59,7 @@ void SharedSecret::Read(std::function<void(absl::StatusOr<Pair>)> done) {
     if (!object.ok() || !object->isObject()) {
       return done(absl::UnavailableError("the identity Secret cannot be read as JSON"));
     }
-    resource_version_ = (*object)["metadata"]["resourceVersion"].asString();
+    resource_version_ = kube::StringAt(kube::At(*object, "metadata"), "resourceVersion");
     done(Pair{Decoded(*object, "tls.key"), Decoded(*object, "tls.crt")});
   });
 }

@@ -26,7 +26,9 @@ inline absl::Status WithContext(const absl::Status& status, std::string_view con
 #define FAIRLEAD_CONCAT(a, b) FAIRLEAD_CONCAT_(a, b)
 #define FAIRLEAD_ASSIGN_OR_RETURN(left, expression) \
   FAIRLEAD_ASSIGN_OR_RETURN_(FAIRLEAD_CONCAT(status_or_, __LINE__), left, expression)
+// NOLINTBEGIN(bugprone-macro-parentheses): names that are declared cannot stand in parentheses.
 #define FAIRLEAD_ASSIGN_OR_RETURN_(temporary, left, expression) \
   auto temporary = (expression);                                \
   if (!temporary.ok()) return temporary.status();               \
   left = *std::move(temporary)
+// NOLINTEND(bugprone-macro-parentheses)

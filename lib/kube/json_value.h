@@ -5,7 +5,7 @@
 #include <string>
 
 // Small, non-throwing reads of control-plane JSON (never the hot path): a missing or wrongly typed
-// member reads as null or "". For .cc files of lib/kube.
+// member reads as null or "". For .cc files.
 namespace fairlead::kube {
 
 // Member `key` of an object; a null value otherwise.

@@ -249,6 +249,9 @@ void ClientConnection::Watch() {
     if (!self->pinged_ && base::Clock::Real().Now() - self->heard_ < self->options_.ping_after) {
       return self->Watch();
     }
+    error_code ignored;
+    // What came while this loop was late says that the other end lives.
+    if (self->pinged_ && self->socket().available(ignored) > 0) return self->Watch();
     if (std::exchange(self->pinged_, true)) {
       return self->Fail(absl::UnavailableError(base::StrCat(
           "the connection to ", Authority(self->options_), " is dead: no answer to a ping")));

@@ -138,7 +138,7 @@ def rest_code():
     text = text_of("endpoint/rest/service.cc")
     names = {f"path {one}" for one in re.findall(r'(?:path ==|kAccount =) "(/[^"]+)"', text)}
     names |= {f"parameter {one}" for one in re.findall(r'(?:QueryValue\(request\.query, |\bvalue\()"(\w+)"', text)}
-    for keys in re.findall(r"OnlyKeys\(\*body, \{([^}]*)\}", text):
+    for keys in re.findall(r"OnlyKeys\(\*body, (.*?)\);", text, re.S):
         names |= {f"member {one}" for one in re.findall(r'"(\w+)"', keys)}
     names |= {f"error {code} {reason}" for code, reason in re.findall(r'(\d{3}), "([A-Z]\w+)"', text)}
     return names

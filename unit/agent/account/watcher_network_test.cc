@@ -115,6 +115,7 @@ class WatcherNetworkTest : public net::ClientScene, public WatchHost {
 };
 
 TEST_F(WatcherNetworkTest, ABlackHoledConnectionIsReplacedAndNothingIsListedAgain) {
+  PingSoon();
   Begin();
   PutPod("ns-0", "old");
   StartWatchers(1);

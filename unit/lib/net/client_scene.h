@@ -39,9 +39,10 @@ class ClientScene : public ::testing::Test {
   static constexpr char kGet[] = "/api/v1/namespaces/kube-system";
   static constexpr char kWatch[] = "/api/v1/pods?watch=1&resourceVersion=101";
 
-  // Liveness fast enough for a test, and slow enough for a busy machine to answer in time.
-  ClientScene() {
-    options_.connect_timeout = base::seconds(5);
+  ClientScene() { options_.connect_timeout = base::seconds(5); }
+  // Before Begin(), for tests whose connections die silently: fast enough for a test, and slow
+  // enough for a busy machine to answer in time.
+  void PingSoon() {
     options_.ping_after = base::milliseconds(300);
     options_.ping_timeout = base::milliseconds(700);
   }

@@ -38,6 +38,7 @@ TEST_F(Http2ClientTest, WatchesShareOneConnectionAndCallsHaveAnother) {
 }
 
 TEST_F(Http2ClientTest, ABlackHoledConnectionEndsWhatIsOnItAndIsReplaced) {
+  PingSoon();
   Begin();
   Exchanged* watch = Watch();
   ASSERT_TRUE(Opened(watch));
@@ -62,6 +63,7 @@ TEST_F(Http2ClientTest, ABlackHoledConnectionEndsWhatIsOnItAndIsReplaced) {
 
 TEST_F(Http2ClientTest, AQuietConnectionThatAnswersPingsStays) {
   options_.ping_after = base::milliseconds(50);
+  options_.ping_timeout = base::milliseconds(1500);
   Begin();
   Exchanged* watch = Watch();
   ASSERT_TRUE(Opened(watch));

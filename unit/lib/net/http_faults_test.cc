@@ -93,6 +93,7 @@ TEST_P(HttpFaultsTest, AWatchThatFallsSilentEndsAtItsIdleDeadline) {
 }
 
 TEST_P(HttpFaultsTest, AServerThatReadsNoBodyEndsTheUploadAtTheDeadline) {
+  PingSoon();
   BeginHere();
   ASSERT_TRUE(EndOf(Get()).ok());
   server_->BlackHole();
@@ -116,6 +117,7 @@ TEST_P(HttpFaultsTest, AServerKilledBetweenRequestsIsDialledAnew) {
 }
 
 TEST_P(HttpFaultsTest, AHalfOpenPooledConnectionDoesNotHoldANewWatch) {
+  PingSoon();
   BeginHere();
   RequestOptions short_watch;
   short_watch.lane = Lane::kWatch;
