@@ -191,6 +191,8 @@ void Driver::InjectFault(fakes::FakeKube* kube) {
       fault = {.status = 500, .reason = "InternalError"};
       break;
     case 4:
+      // Elsewhere it would say that versions were compacted which were not.
+      part = Chance(50) ? "continue=" : "watch=";
       fault = {.status = 410, .reason = "Expired"};
       break;
     case 5:
