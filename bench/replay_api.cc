@@ -134,6 +134,7 @@ class Watch : public ReplayBody {
     if (!api_->released() || event_ >= workload_.events) return Next::kWait;
     Frame("MODIFIED", workload_.ObjectOf(event_), event_ + 1, workload_.EventVersion(event_), out);
     ++event_;
+    api_->CountTaken();
     return Next::kPiece;
   }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -38,11 +39,15 @@ class ReplayApi {
   [[nodiscard]] ReplayAnswer Get(std::string_view target) const;
   void Release() { released_ = true; }
   [[nodiscard]] bool released() const { return released_; }
+  // Changes that clients took so far.
+  [[nodiscard]] uint64_t taken() const { return taken_; }
+  void CountTaken() const { ++taken_; }
 
  private:
   Workload workload_;
   Corpus corpus_;
   std::atomic<bool> released_{false};
+  mutable std::atomic<uint64_t> taken_{0};
 };
 
 }  // namespace fairlead::bench

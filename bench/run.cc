@@ -1,6 +1,7 @@
 #include "bench/run.h"
 
 #include <chrono>
+#include <thread>
 #include <vector>
 
 #include "bench/pki.h"
@@ -54,6 +55,17 @@ absl::Status Await(Sink* sink, Wait wait, const Subject& subject, int64_t deadli
                                             " items and ", stats.changes, " changes arrived"));
 }
 
+// Until nothing was taken for a second: all that the subject may hold is held.
+void AwaitFull(const ReplayApi& api, const Workload& workload) {
+  constexpr auto kLook = std::chrono::milliseconds(100);
+  uint64_t before = 0;
+  for (int still = 0; still < 10 && api.taken() < workload.events;) {
+    std::this_thread::sleep_for(kLook);
+    still = api.taken() == before ? still + 1 : 0;
+    before = api.taken();
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<RunResult> RunOnce(const RunOptions& options, const Workload& workload, Who who) {
@@ -61,7 +73,6 @@ absl::StatusOr<RunResult> RunOnce(const RunOptions& options, const Workload& wor
   FAIRLEAD_ASSIGN_OR_RETURN(const auto server, ReplayServer::Start(options.dir, &api));
   net::LoopThread loop("sink");
   Sink sink(workload);
-  std::unique_ptr<base::Timer> stall;  // the loop's, so it goes when that has stopped
   endpoint::GrpcServerOptions listen;
   listen.address = "127.0.0.1:0";
   listen.certificate_file = options.dir + "/server.crt";
@@ -92,15 +103,14 @@ absl::StatusOr<RunResult> RunOnce(const RunOptions& options, const Workload& wor
   result.sync_micros = subject->CpuMicros();
   result.sync_peak_kib = subject->PeakKib();
 
-  if (options.stall_ms > 0) {
-    loop.Post([&] {
-      sink.HoldAcks(true);
-      stall = loop.After(base::milliseconds(options.stall_ms), [&sink] { sink.HoldAcks(false); });
-      server->Release();
-    });
-  }
+  const bool stall = options.stall && who == Who::kAgent;
+  if (stall) loop.Post([&sink] { sink.HoldAcks(true); });
   const auto begin = std::chrono::steady_clock::now();
-  if (options.stall_ms == 0) server->Release();
+  server->Release();
+  if (stall) {
+    AwaitFull(api, workload);
+    loop.Post([&sink] { sink.HoldAcks(false); });
+  }
   const absl::Status complete =
       Await(&sink, &Sink::WaitComplete, *subject, options.deadline_ms, "the events");
   const double micros = subject->CpuMicros() - result.sync_micros;

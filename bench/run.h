@@ -15,7 +15,8 @@ struct RunOptions {
   std::string bin;                // folder of fairlead-agent and bench-floor
   std::string dir;                // of WriteCertificates(); also takes configuration and logs
   std::vector<std::string> wrap;  // before the subject's command: a profiler
-  int64_t stall_ms = 0;           // the sink acks nothing for so long, from the release on
+  // The sink acks nothing until the subject has stopped taking events.
+  bool stall = false;
   int64_t deadline_ms = 120'000;  // of the sync, and again of the events
 };
 

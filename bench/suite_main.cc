@@ -87,12 +87,12 @@ void Print(const Workload& workload, const char* who, const RunResult& result) {
 }
 
 // ABBA: ours first in every other pair. A run that is void ends the benchmark.
-Pairs RunPairs(Suite* suite, const char* name, const Workload& workload, int64_t stall_ms = 0) {
+Pairs RunPairs(Suite* suite, const char* name, const Workload& workload, bool stall = false) {
   std::printf("%s: %llu objects, %llu events, %d pairs\n", name,
               static_cast<unsigned long long>(workload.objects),
               static_cast<unsigned long long>(workload.events), suite->pairs);
   Pairs pairs;
-  suite->run.stall_ms = stall_ms;
+  suite->run.stall = stall;
   for (int i = 0; i < 2 * suite->pairs; ++i) {
     const bool ours = (i % 4 == 0) || (i % 4 == 3);
     auto result = RunOnce(suite->run, workload, ours ? Who::kAgent : Who::kFloor);
@@ -154,11 +154,9 @@ void EventCost(Suite* suite) {
 
 // With an endpoint that hangs for a while, so that what may be pending is.
 void Memory(Suite* suite) {
-  constexpr int64_t kStallMs = 3000;
   for (const uint64_t objects : {10'000, 100'000}) {
     const std::string name = base::StrCat("B3 peak memory, ", objects, " objects");
-    const Pairs pairs =
-        RunPairs(suite, name.c_str(), {.objects = objects, .events = 20'000}, kStallMs);
+    const Pairs pairs = RunPairs(suite, name.c_str(), {.objects = objects, .events = 20'000}, true);
     if (!pairs.ok()) return;
     const auto peak = [](const RunResult& one) { return Megabytes(one.peak_kib); };
     const Spread ours = Of(pairs.ours, peak);
