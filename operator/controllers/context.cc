@@ -10,6 +10,7 @@
 #include "lib/base/strings.h"
 #include "lib/kube/kubeconfig.h"
 #include "operator/controllers/objects.h"
+#include "operator/controllers/reasons.h"
 
 namespace fairlead::op {
 
@@ -130,7 +131,9 @@ void Context::TellTransitions(const char* kind, const api::ObjectMeta& of,
     if (one.type != kReady && one.type != kConnected && !deleting) continue;
     // That a new account has no agent yet is no news.
     if (one.type == kConnected && one.status != "True" && !conditions.WasKnown(one.type)) continue;
-    Tell(kind, of, deleting || one.status != "True", one.reason, "Reconcile",
+    // A rollout under way is as it should be.
+    const bool bad = deleting || (one.status != "True" && one.reason != kReasonRollingOut);
+    Tell(kind, of, bad, one.reason, "Reconcile",
          one.message.empty() ? base::StrCat(one.type, " is ", one.status) : one.message);
   }
 }

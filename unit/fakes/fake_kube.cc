@@ -158,6 +158,7 @@ void FakeKube::Restore() {
   collections_ = backup_->collections;
   version_ = backup_->version;
   compacted_ = backup_->compacted;
+  ++restores_;
   for (const Watch& watch : lost) watch.reply->Reset();
 }
 

@@ -78,6 +78,7 @@ class FakeKube {
   // repeat.
   void Backup();
   void Restore();
+  [[nodiscard]] uint64_t restores() const { return restores_; }
 
   // The next requests whose "METHOD target" contains `part` get `fault`.
   void Inject(std::string_view part, const Fault& fault, int times = 1);
@@ -151,6 +152,7 @@ class FakeKube {
   uint64_t most_per_page_ = 0;
   bool offers_inconsistent_token_ = false;
   uint64_t next_uid_ = 1;
+  uint64_t restores_ = 0;
   std::optional<State> backup_;
   std::vector<std::string> requests_;
   struct Planned {

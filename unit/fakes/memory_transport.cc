@@ -150,8 +150,11 @@ std::unique_ptr<net::HttpStream> MemoryTransport::Start(net::HttpRequest request
   if (unreachable_) {
     exchange->End(absl::UnavailableError("fake: connection refused"));
   } else {
-    auto ask = [server = server_, exchange, r = std::move(request)] {
-      if (!exchange->gone()) server(r, std::make_shared<Reply>(exchange));
+    auto ask = [server = server_, life = life_, begun = life_(), exchange, r = std::move(request)] {
+      if (exchange->gone()) return;
+      const auto reply = std::make_shared<Reply>(exchange);
+      if (life() != begun) return reply->Reset();
+      server(r, reply);
     };
     const Duration delay = delay_ ? delay_() : Duration::zero();
     if (delay <= Duration::zero()) {

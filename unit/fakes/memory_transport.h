@@ -19,7 +19,9 @@ class MemoryTransport : public net::HttpTransport {
   MemoryTransport(Server server, base::Loop* loop) : server_(std::move(server)), loop_(loop) {}
   MemoryTransport(FakeKube* kube, base::Loop* loop)
       : MemoryTransport([kube](const auto& request, auto reply) { kube->Handle(request, reply); },
-                        loop) {}
+                        loop) {
+    life_ = [kube] { return kube->restores(); };
+  }
   [[nodiscard]] std::unique_ptr<net::HttpStream> Start(net::HttpRequest request,
                                                        const net::RequestOptions& options,
                                                        net::ResponseHandler* handler) override;
@@ -32,6 +34,9 @@ class MemoryTransport : public net::HttpTransport {
  private:
   Server server_;
   base::Loop* loop_;
+  // Which life of the server this is. A request on its way when one ends is lost with its
+  // connection: no server takes what was sent to the one before it.
+  std::function<uint64_t()> life_ = [] { return 0; };
   bool unreachable_ = false;
   std::function<base::Duration()> delay_;
 };

@@ -19,6 +19,7 @@
 #include "operator/controllers/deployment_controller.h"
 #include "operator/controllers/installer.h"
 #include "operator/controllers/objects.h"
+#include "operator/controllers/reasons.h"
 #include "unit/fakes/fake_hub.h"
 #include "unit/fakes/memory_transport.h"
 #include "unit/operator/controllers/fake_endpoint.h"
@@ -88,6 +89,7 @@ class World {
     context.record = [this](const Event& event) {
       events.push_back(base::StrCat(event.regarding.kind, "/", event.reason));
       EXPECT_EQ(event.note.find("canary"), std::string::npos) << event.note;
+      EXPECT_FALSE(event.warning && event.reason == kReasonRollingOut) << "nothing is wrong";
     };
     Watch(AccountType(), &context.accounts);
     Watch(DeploymentType(), &context.deployments);
