@@ -109,7 +109,7 @@ def test_a_certificate_of_another_ca_opens_no_session_and_the_right_one_does(spo
         assert agent.process.text().count("session opened") == before
         wait_for("the agent says that it has no session", lambda: agent.metric("fairlead_agent_connected") == 0)
         assert "certificate verify failed" in spoiled.endpoint.process.text()
-        assert spoiled.endpoint.account("prod")["status"]["standbys"] == 0
+        wait_for("the endpoint counts no standby", lambda: spoiled.endpoint.account("prod")["status"]["standbys"] == 0)
         agent.kill()
         for file in identity.iterdir():
             shutil.copy(agent.directory / "kept" / file.name, file)
