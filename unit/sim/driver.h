@@ -25,6 +25,7 @@ class Driver {
     std::map<uint64_t, std::string> written;  // version -> what was written then
     std::map<uint64_t, std::string> undone;   // the same, of a history that a restore ended
     bool backed_up = false;
+    bool restored = false;
     uint64_t canaries = 0;
   };
 
