@@ -68,7 +68,7 @@ class HealthPages : public net::HttpHandler {
 // The threads that accounts live on, each with its share of the table of recent hashes.
 class Workers {
  public:
-  static constexpr size_t kRecentBytes = size_t{8} << 20;
+  static constexpr size_t kRecentBytes = size_t{4} << 20;
   static constexpr unsigned kMostByDefault = 4;
 
   explicit Workers(const Config& config) {

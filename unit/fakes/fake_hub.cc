@@ -227,7 +227,7 @@ FakeHub::Answer FakeHub::Apply(const Path& path, const Json::Value& body,
     return {409, "Conflict", "the object has been modified", {}};
   }
   Json::Value intent = body;
-  intent["metadata"].removeMember("resourceVersion");
+  if (intent.isMember("metadata")) intent["metadata"].removeMember("resourceVersion");
   if (status) {
     intent = Json::objectValue;
     intent["status"] = body["status"];

@@ -15,8 +15,13 @@ using base::Duration;
 class Exchange : public std::enable_shared_from_this<Exchange> {
  public:
   Exchange(base::Loop* loop, const net::RequestOptions& options, net::ResponseHandler* handler,
-           std::function<Duration()> delay)
-      : loop_(loop), options_(options), handler_(handler), delay_(std::move(delay)) {}
+           std::function<Duration()> delay, std::function<uint64_t()> life)
+      : loop_(loop),
+        options_(options),
+        handler_(handler),
+        delay_(std::move(delay)),
+        life_(std::move(life)),
+        begun_(life_()) {}
 
   void Arm() {
     Watchdog(&first_byte_, options_.first_byte_timeout);
@@ -71,6 +76,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     if (!paused) loop_->Post([self = shared_from_this()] { self->DeliverAll(); });
   }
   [[nodiscard]] bool gone() const { return handler_ == nullptr; }
+  // The server it was begun with is no more.
+  [[nodiscard]] bool lost() const { return life_() != begun_; }
 
  private:
   // Some piece has travelled; the oldest comes out, whichever it was.
@@ -81,6 +88,11 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   void DeliverAll() {
     while (!paused_ && handler_ != nullptr && arrived_ > 0) {
       --arrived_;
+      if (lost()) {
+        net::ResponseHandler* handler = handler_;
+        Detach();
+        return handler->OnEnd(absl::UnavailableError("fake: connection reset"));
+      }
       const auto event = std::move(events_.front());
       events_.pop_front();
       event(handler_);
@@ -107,6 +119,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   size_t arrived_ = 0;  // of events_
   bool paused_ = false;
   std::function<Duration()> delay_;
+  std::function<uint64_t()> life_;
+  const uint64_t begun_;
   std::map<uint64_t, std::unique_ptr<base::Timer>> flights_;
   uint64_t next_flight_ = 0;
   std::unique_ptr<base::Timer> first_byte_;
@@ -145,15 +159,15 @@ class Stream : public net::HttpStream {
 std::unique_ptr<net::HttpStream> MemoryTransport::Start(net::HttpRequest request,
                                                         const net::RequestOptions& options,
                                                         net::ResponseHandler* handler) {
-  auto exchange = std::make_shared<Exchange>(loop_, options, handler, delay_);
+  auto exchange = std::make_shared<Exchange>(loop_, options, handler, delay_, life_);
   exchange->Arm();
   if (unreachable_) {
     exchange->End(absl::UnavailableError("fake: connection refused"));
   } else {
-    auto ask = [server = server_, life = life_, begun = life_(), exchange, r = std::move(request)] {
+    auto ask = [server = server_, exchange, r = std::move(request)] {
       if (exchange->gone()) return;
       const auto reply = std::make_shared<Reply>(exchange);
-      if (life() != begun) return reply->Reset();
+      if (exchange->lost()) return reply->Reset();
       server(r, reply);
     };
     const Duration delay = delay_ ? delay_() : Duration::zero();

@@ -34,8 +34,8 @@ class MemoryTransport : public net::HttpTransport {
  private:
   Server server_;
   base::Loop* loop_;
-  // Which life of the server this is. A request on its way when one ends is lost with its
-  // connection: no server takes what was sent to the one before it.
+  // Which life of the server this is. What is on its way when one ends is lost with its connection,
+  // requests and answers.
   std::function<uint64_t()> life_ = [] { return 0; };
   bool unreachable_ = false;
   std::function<base::Duration()> delay_;
