@@ -17,7 +17,7 @@ struct RunOptions {
   std::vector<std::string> wrap;  // before the subject's command: a profiler
   // The sink acks nothing until the subject has stopped taking events.
   bool stall = false;
-  int64_t deadline_ms = 120'000;  // of the sync, and again of the events
+  int64_t deadline_ms = 600'000;  // of the sync, and again of the events
 };
 
 struct RunResult {

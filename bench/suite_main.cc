@@ -71,6 +71,7 @@ void PrintMachine() {
   uname(&name);
   std::printf("machine: %s, %ld cores, Linux %s, load %.1f at the start\n", model.c_str(),
               sysconf(_SC_NPROCESSORS_ONLN), name.release, load);
+  std::fflush(stdout);
 }
 
 void Print(const Workload& workload, const char* who, const RunResult& result) {
