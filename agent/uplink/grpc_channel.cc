@@ -210,8 +210,9 @@ std::unique_ptr<wire::AgentChannel> MakeGrpcChannel(const ChannelOptions& option
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10000);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  // Despite its name this is the time that connecting and shaking hands may take. A channel makes
+  // one attempt: after it the uplink backs off and makes another channel.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20000);
   std::shared_ptr<grpc::ChannelCredentials> credentials;
   if (options.plaintext) {
     credentials = grpc::InsecureChannelCredentials();

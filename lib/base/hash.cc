@@ -38,6 +38,13 @@ int HexDigit(char c) {
   return -1;
 }
 
+// Looked up once: a look-up by EVP_sha256() costs as much as hashing a kilobyte.
+const EVP_MD* Sha256() {
+  static const EVP_MD* const found = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  FAIRLEAD_CHECK(found != nullptr);
+  return found;
+}
+
 const unsigned char* Bytes(std::string_view data) {
   return reinterpret_cast<const unsigned char*>(data.data());
 }
@@ -76,14 +83,14 @@ bool FromHex(std::string_view hex, U128* value) {
 }
 
 U128 Sha256Trunc128(std::string_view data) {
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  FAIRLEAD_CHECK(EVP_Digest(data.data(), data.size(), digest, nullptr, EVP_sha256(), nullptr) == 1);
-  return Load(digest);
+  thread_local Sha256Trunc128Stream stream;
+  stream.Add(data);
+  return stream.Finish();
 }
 
 Sha256Trunc128Stream::Sha256Trunc128Stream() : context_(EVP_MD_CTX_new()) {
   FAIRLEAD_CHECK(context_ != nullptr);
-  FAIRLEAD_CHECK(EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), EVP_sha256(), nullptr) == 1);
+  FAIRLEAD_CHECK(EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), Sha256(), nullptr) == 1);
 }
 
 Sha256Trunc128Stream::~Sha256Trunc128Stream() {
@@ -98,7 +105,7 @@ U128 Sha256Trunc128Stream::Finish() {
   auto* context = static_cast<EVP_MD_CTX*>(context_);
   unsigned char digest[SHA256_DIGEST_LENGTH];
   FAIRLEAD_CHECK(EVP_DigestFinal_ex(context, digest, nullptr) == 1);
-  FAIRLEAD_CHECK(EVP_DigestInit_ex(context, EVP_sha256(), nullptr) == 1);
+  FAIRLEAD_CHECK(EVP_DigestInit_ex(context, nullptr, nullptr) == 1);
   return Load(digest);
 }
 
@@ -135,7 +142,7 @@ std::string RandomHex(int bytes) {
 
 std::string Sha256Hex(std::string_view data) {
   unsigned char digest[SHA256_DIGEST_LENGTH];
-  FAIRLEAD_CHECK(EVP_Digest(data.data(), data.size(), digest, nullptr, EVP_sha256(), nullptr) == 1);
+  FAIRLEAD_CHECK(EVP_Digest(data.data(), data.size(), digest, nullptr, Sha256(), nullptr) == 1);
   return Hex(digest, sizeof digest);
 }
 

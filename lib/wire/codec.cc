@@ -35,12 +35,13 @@ ZSTD_DCtx* Decompressor() {
 }
 
 absl::StatusOr<std::string> Compress(const std::string& raw) {
-  std::string out(ZSTD_compressBound(raw.size()), '\0');
-  const size_t size =
-      ZSTD_compressCCtx(Compressor(), out.data(), out.size(), raw.data(), raw.size(), 1);
+  // A batch waits for its ack with the memory of its own size, not of the bound, and nothing is
+  // zeroed first.
+  const size_t bound = ZSTD_compressBound(raw.size());
+  const auto out = std::make_unique_for_overwrite<char[]>(bound);
+  const size_t size = ZSTD_compressCCtx(Compressor(), out.get(), bound, raw.data(), raw.size(), 1);
   if (ZSTD_isError(size) != 0) return absl::InternalError(ZSTD_getErrorName(size));
-  out.resize(size);
-  return out;
+  return std::string(out.get(), size);
 }
 
 // The promised size is checked against the frame's own header before any memory is taken.

@@ -54,6 +54,7 @@ void Outbox::Change(int watch, v1::Change change, const std::string& seen_before
   if (fresh) {
     Live& live = live_[next_live_++];
     live.watch = watch;
+    live.key = key;
     live.seen_before = seen_before;
     ++state.live;
   } else {
@@ -95,7 +96,7 @@ void Outbox::SnapshotBegin(int watch, v1::SnapshotBegin begin, base::Time now) {
   // What changes from now on is newer than the list, so it may not join what is pending from
   // before.
   for (const auto& [number, live] : live_) {
-    if (live.watch == watch && !live.mark) by_key_.erase(KeyOf(state.watch.kind, live.change));
+    if (live.watch == watch && !live.mark) by_key_.erase(live.key);
   }
   // The end of the snapshot before may still wait behind other watches' pages: it goes first, as a
   // begin ends what it finds.
@@ -270,7 +271,7 @@ void Outbox::TakeLive(v1::Payload* payload, std::map<int, uint32_t>* kinds, size
       *payload->add_entries() = *std::move(live.mark);
       continue;
     }
-    const auto known = by_key_.find(KeyOf(state.watch.kind, live.change));
+    const auto known = by_key_.find(live.key);
     if (known != by_key_.end() && known->second == number) by_key_.erase(known);
     --state.live;
     state.urgent = true;  // the position goes with the last of the changes

@@ -95,6 +95,7 @@ class Outbox {
     agent::v1::Change change;
     // A snapshot's begin, or the end of the one before it, instead of a change.
     std::optional<agent::v1::Entry> mark;
+    base::U128 key;           // of the change
     std::string seen_before;  // of the first event in it
     base::Time received{};
     size_t bytes = 0;
