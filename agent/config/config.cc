@@ -111,7 +111,7 @@ absl::StatusOr<Config> ParseConfig(std::string_view yaml, std::string_view sourc
   config.health_address = root.Map("health").String("address");
   config.log_level = root.Map("log").OneOf("level", {"info", "debug", "warn", "error"});
   ConfigReader limits = root.Map("limits");
-  config.pending_bytes = limits.Int("pendingBytes", 16 << 20, 1 << 20, int64_t{1} << 34);
+  config.pending_bytes = limits.Int("pendingBytes", 8 << 20, 1 << 20, int64_t{1} << 34);
   config.workers = limits.Int("workers", 0, 0, 64);
   config.zone = root.String("zone");
   config.revision = root.String("revision");

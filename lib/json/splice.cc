@@ -19,6 +19,7 @@ void ForEachKept(std::string_view text, std::span<const Range> cuts, OnPiece on_
 }  // namespace
 
 void Splice(std::string_view text, std::span<const Range> cuts, std::string* out) {
+  out->reserve(out->size() + SplicedSize(text, cuts));
   ForEachKept(text, cuts, [out](std::string_view piece) { out->append(piece); });
 }
 
