@@ -55,15 +55,11 @@ class ClientStream : public grpc::ClientBidiReactor<Out, In>,
   // Loop thread: the owner let go.
   void Detach() {
     handler_ = nullptr;
-    context_.TryCancel();
-    ReleaseHold();
+    ReleaseHold(/*cancel=*/true);
   }
 
   void OnReadDone(bool ok) override {
-    if (!ok) {
-      ReleaseHold();
-      return;
-    }
+    if (!ok) return ReleaseHold(/*cancel=*/false);
     loop_->Post([self = this->shared_from_this()] {
       if (self->handler_ == nullptr) return;
       self->handler_->OnMessage(std::move(self->incoming_));
@@ -102,13 +98,16 @@ class ClientStream : public grpc::ClientBidiReactor<Out, In>,
     this->StartWrite(&outgoing_.front());
   }
 
-  // OnDone, and with it the end of self_, may come while this still runs: hence `keep`.
-  void ReleaseHold() {
+  // OnDone, and with it the end of self_, may come while this still runs: hence `keep`. Cancelled
+  // is only what the hold keeps from ending: a call that ends by itself at that moment is gRPC's
+  // alone.
+  void ReleaseHold(bool cancel) {
     const auto keep = this->shared_from_this();
     {
       const base::MutexLock lock(mutex_);
       if (std::exchange(closed_, true)) return;
     }
+    if (cancel) context_.TryCancel();
     this->RemoveHold();
   }
 
