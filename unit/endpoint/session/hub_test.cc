@@ -258,8 +258,9 @@ class HubTest : public ::testing::Test {
   std::vector<std::string> Rows(uint64_t account = 1) {
     store::ObjectPageRequest all;
     all.filter.account = base::U128{0, account};
+    const absl::StatusOr<store::ObjectPage> page = reader_->Objects(all);
     std::vector<std::string> names;
-    for (const store::StoredObject& row : reader_->Objects(all)->objects) {
+    for (const store::StoredObject& row : page->objects) {
       names.push_back(row.object.name);
     }
     return names;
