@@ -143,7 +143,7 @@ def setup_on_a_small_disk(work, plane):
         pytest.skip("SKIPPED: a file system of its own for the database needs root to mount")
     disk = work / "full" / "endpoint" / "data"
     disk.mkdir(parents=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", disk], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", disk], check=True)
     made = None
     try:
         made = Setup(work, plane, "full")
