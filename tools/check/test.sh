@@ -33,7 +33,6 @@ stage "unit tests, address and undefined-behaviour sanitizers" make --no-print-d
 stage "fuzzers, 20 s each" make --no-print-directory fuzz
 stage "mutants" make --no-print-directory mutants
 stage "charts" make --no-print-directory charts
-stage "charts" make --no-print-directory charts
 stage "end to end, against real API servers" make --no-print-directory e2e
 
 echo
