@@ -304,6 +304,21 @@ TEST_F(WriterTest, ASnapshotDeletesNothingWrittenSinceItBegan) {
   EXPECT_THAT(Rows(a_), SizeIs(1));
 }
 
+TEST_F(WriterTest, ARowOfTheBeginsOwnBatchCountsAsWrittenAfterIt) {
+  Write(Make(a_, 1, {Upsert("before", "5", "{}")}));
+  Write(Make(a_, 2, {Upsert("beside", "9", "{}"), Begin()}));
+  Write(Make(a_, 3, {SnapshotPage{kSnapshot, {}}, SnapshotEnd{kSnapshot, "8", 0, {}}}));
+  EXPECT_THAT(Rows(a_), ElementsAre("beside={}"));
+}
+
+TEST_F(WriterTest, ASnapshotDeletesNothingSeenSinceItBeganThoughNothingOfItWasWritten) {
+  Write(Make(a_, 1, {Upsert("gone", "5", "{}"), Upsert("same", "5", "{}")}));
+  Write(Make(a_, 2, {Begin()}));
+  ASSERT_EQ(Write(Make(a_, 3, {Upsert("same", "9", "{}")})).unchanged, 1U);
+  Write(Make(a_, 4, {SnapshotPage{kSnapshot, {}}, SnapshotEnd{kSnapshot, "8", 0, {}}}));
+  EXPECT_THAT(Rows(a_), ElementsAre("same={}"));
+}
+
 TEST_F(WriterTest, AListThatIsNotCompleteDeletesNothing) {
   Write(Make(a_, 1, {Upsert("p", "5", "{}")}));
   Write(Make(a_, 2, {Begin(false)}));
