@@ -27,7 +27,7 @@ using base::StrCat;
 absl::Status Print(const std::string& text) {
   const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
   if (written && std::fflush(stdout) == 0) return absl::OkStatus();
-  return absl::UnavailableError("the output cannot be written");
+  return absl::DataLossError("the output cannot be written");  // does not pass
 }
 
 absl::StatusOr<std::vector<Json::Value>> ListAccounts(Connection& connection) {

@@ -36,7 +36,7 @@ std::string WatchName(const Json::Value& watch) {
 }
 
 void ReadStatus(const Json::Value& status, AccountReport* out) {
-  out->connected = status.isObject() && status["connected"] == Json::Value(true);
+  out->connected = TrueOf(status, "connected");
   out->standbys = NumberOf(status, "standbys");
   out->state = TextOf(status, "state");
   out->not_watching = TextsOf(status, "kinds");
@@ -56,10 +56,6 @@ void ReadStatus(const Json::Value& status, AccountReport* out) {
                 [](const std::string& one) { return one.find(": Missing") != std::string::npos; });
   if (!unwatched.empty()) {
     out->problems.push_back(StrCat("not watching ", Listed(unwatched)));
-  }
-  if (const auto missing = TextsOf(status, "missingPermissions"); !missing.empty()) {
-    out->problems.push_back(
-        StrCat("the agent lacks rights: ", Listed(missing), ": see the account's access profile"));
   }
 }
 

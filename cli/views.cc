@@ -27,6 +27,10 @@ std::string TextOf(const Json::Value& object, const char* key) {
   return value.isString() || value.isIntegral() ? value.asString() : "";
 }
 
+bool TrueOf(const Json::Value& object, const char* key) {
+  return object.isObject() && object[key] == Json::Value(true);
+}
+
 std::vector<std::string> TextsOf(const Json::Value& object, const char* key) {
   std::vector<std::string> out;
   if (!object.isObject() || !object[key].isArray()) return out;
@@ -50,7 +54,7 @@ std::string AccountPrinter::Print(const std::vector<AccountChange>& changes) {
     const Json::Value empty(Json::objectValue);
     const Json::Value& status = one.account.isObject() ? one.account["status"] : empty;
     if (output_ == Output::kTable) {
-      const bool connected = status.isObject() && status["connected"] == Json::Value(true);
+      const bool connected = TrueOf(status, "connected");
       table_.Add({one.name,
                   one.deleted ? "deleted"
                   : connected ? "connected"
@@ -94,7 +98,7 @@ std::string ObjectPrinter::Page(const Json::Value& objects) {
       const auto name = accounts_.find(uid);
       table_.Add({name == accounts_.end() ? uid : name->second, TextOf(one, "namespace"),
                   KindText(one), TextOf(one, "name"), TextOf(one, "application"),
-                  one["held"] == Json::Value(true) ? "held" : ""});
+                  TrueOf(one, "held") ? "held" : ""});
     } else if (output_ == Output::kJson) {
       text += StrCat(first ? "{\n  \"objects\": [\n    " : ",\n    ", ToJson(one, 4));
     } else {

@@ -15,6 +15,7 @@
 namespace fairlead::cli {
 
 std::string TextOf(const Json::Value& object, const char* key);
+bool TrueOf(const Json::Value& object, const char* key);
 std::vector<std::string> TextsOf(const Json::Value& object, const char* key);
 
 // One account as GET /v1/accounts and its watch give it, or that it is gone.

@@ -22,7 +22,7 @@ class Report : public ::testing::Test {
     input.url = "https://e:1";
     input.max_age = base::seconds(300);
     input.accounts = {J(R"({"name":"prod","status":{"connected":true,"standbys":1,"state":"Running",
-                            "kinds":[],"missingPermissions":[]}})")};
+                            "kinds":[]}})")};
     input.freshness["prod"].answer = J(R"({"watches":[
         {"resource":"pods","group":"","watch":"","ageMs":1000,"held":0},
         {"resource":"deployments","group":"apps","watch":"shop","ageMs":2500,"held":0}]})");
@@ -72,11 +72,6 @@ TEST_F(Report, WhatIsNotWatchedIsAProblemUnlessTheClusterDoesNotHaveIt) {
   EXPECT_THAT(Assess(input).accounts[0].not_watching, ElementsAre("widgets.example.com: Missing"));
   status()["kinds"].append("secrets: Forbidden no right to list");
   EXPECT_THAT(Problems(), ElementsAre("prod: not watching secrets: Forbidden no right to list"));
-}
-
-TEST_F(Report, RightsThatAreMissing) {
-  status()["missingPermissions"].append("list secrets");
-  EXPECT_THAT(Problems(), ElementsAre(HasSubstr("lacks rights: list secrets")));
 }
 
 TEST_F(Report, AWatchAtTheLimitIsFreshAndBeyondItIsNot) {

@@ -30,6 +30,12 @@ TEST(AccountPrinter, ATableTellsTheAgentAndWhatIsNotWatched) {
             "spare  none       -         -        -        -           -         -\n");
 }
 
+TEST(ObjectPrinter, AnElementOfAnotherTypeReadsAsEmpty) {
+  ObjectPrinter printer(Output::kTable, {});
+  printer.Page(J("[1,{\"held\":\"yes\",\"name\":\"p\"}]"));
+  EXPECT_THAT(printer.Finish(), ::testing::Not(HasSubstr("held")));
+}
+
 TEST(AccountPrinter, AWatchedDeletionIsARow) {
   AccountPrinter printer(Output::kTable, true, true);
   printer.Print({Account("prod")});
