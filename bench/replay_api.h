@@ -26,7 +26,7 @@ struct ReplayAnswer {
 };
 
 // Answers as a kube-apiserver with one kind, pods, does: aggregated discovery, /version, the
-// namespace kube-system, GET of a pod, LIST with limit and continue, WATCH from a resourceVersion
+// namespace kube-system, LIST with limit and continue, WATCH from a resourceVersion
 // or, with sendInitialEvents=true (KEP-3157), from nothing. Objects are made on the fly: memory
 // does not grow with their number. A watch gives its MODIFIED events only once Release() was
 // called, then as fast as they are taken, and stays open.

@@ -48,9 +48,9 @@ class Changes : public registry::Listener {
     if (hub == nullptr) return;
     hub_loop->Post([hub = hub, account] { hub->PutAccount(account); });
   }
-  void OnAccountDeleted(const base::U128& uid, const std::string& name) override {
+  void OnAccountDeleted(const base::U128& uid, const std::string&) override {
     if (hub == nullptr) return;
-    hub_loop->Post([hub = hub, uid, name] { hub->RemoveAccount(uid, name); });
+    hub_loop->Post([hub = hub, uid] { hub->RemoveAccount(uid); });
   }
   Hub* hub = nullptr;
   base::Loop* hub_loop = nullptr;

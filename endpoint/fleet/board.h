@@ -25,7 +25,6 @@ struct AccountLive {
   std::string kubernetes_version;
   std::string state;  // as the agent says: Running, Unreachable, ...
   std::string detail;
-  std::vector<std::string> missing_permissions;  // "verb resource.group in namespace"
   std::vector<std::string> kinds;  // those that are not simply watching: "pods: Forbidden"
   friend bool operator==(const AccountLive&, const AccountLive&) = default;
 };

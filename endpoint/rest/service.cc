@@ -171,7 +171,7 @@ void RestService::Handle(const net::HttpServerRequest& request, Responder respon
       return Fail(*responder, 400, "Invalid",
                   "account names are 1 to 63 letters, digits, '_' and '-'");
     }
-    return Account(request, name, role, std::move(responder));
+    return Account(request, name, std::move(responder));
   }
   if (path == "/v1/objects" && reads) return Objects(request, std::move(responder));
   if (path == "/v1/freshness" && reads) return Freshness(request, std::move(responder));
@@ -216,12 +216,11 @@ std::string RestService::AccountText(const registry::Account& account, bool with
   status["kubernetesVersion"] = live.kubernetes_version;
   status["state"] = live.state;
   status["detail"] = live.detail;
-  status["missingPermissions"] = Strings(live.missing_permissions);
   status["kinds"] = Strings(live.kinds);
   return json::WriteJson(out);
 }
 
-void RestService::Account(const net::HttpServerRequest& request, const std::string& name, Role role,
+void RestService::Account(const net::HttpServerRequest& request, const std::string& name,
                           Responder responder) {
   if (request.method == "PUT") return PutAccount(request, name, std::move(responder));
   if (request.method == "DELETE") return DeleteAccount(request, name, std::move(responder));

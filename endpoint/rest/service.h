@@ -47,8 +47,7 @@ class RestService : public net::HttpHandler {
 
  private:
   using Responder = std::shared_ptr<net::HttpResponder>;
-  void Account(const net::HttpServerRequest& request, const std::string& name, Role role,
-               Responder responder);
+  void Account(const net::HttpServerRequest& request, const std::string& name, Responder responder);
   void PutAccount(const net::HttpServerRequest& request, const std::string& name,
                   Responder responder);
   void DeleteAccount(const net::HttpServerRequest& request, const std::string& name,

@@ -12,12 +12,6 @@ namespace v1 = fairlead::agent::v1;
 
 namespace {
 
-base::U128 Number(const std::string& bytes) {
-  base::U128 value;
-  base::FromBytes(bytes, &value);
-  return value;
-}
-
 bool IsSecret(const store::Kind& kind) { return kind.group.empty() && kind.resource == "secrets"; }
 
 class Converter {
@@ -64,9 +58,9 @@ class Converter {
       case v1::Entry::kSnapshotEnd: {
         const v1::SnapshotEnd& from = entry.snapshot_end();
         snapshots_->End(Number(from.snapshot_id()));
-        batch_->entries.emplace_back(
-            store::SnapshotEnd{Number(from.snapshot_id()), from.resource_version(), from.count(),
-                               Number(from.sum()), from.age_ms(), from.incomplete()});
+        batch_->entries.emplace_back(store::SnapshotEnd{
+            Number(from.snapshot_id()), from.resource_version(), from.count(), Number(from.sum()),
+            from.age_ms(), from.incomplete(), !from.sum().empty()});
         return;
       }
       case v1::Entry::ENTRY_NOT_SET:

@@ -12,6 +12,13 @@
 
 namespace fairlead::endpoint {
 
+// 16 bytes; zero when there are not as many.
+inline base::U128 Number(const std::string& bytes) {
+  base::U128 value;
+  base::FromBytes(bytes, &value);
+  return value;
+}
+
 // The kinds of a grant's snapshots under way: pages do not name theirs, and their bodies must be
 // judged by it, also in a later batch than Begin's. Lives as long as the grant; bounded.
 class SnapshotKinds {

@@ -72,7 +72,7 @@ void Hub::PutAccount(const registry::Account& account) {
   if (changed && grants_.contains(account.uid)) Break(account.uid, "the account's rules changed");
 }
 
-void Hub::RemoveAccount(const base::U128& uid, const std::string&) {
+void Hub::RemoveAccount(const base::U128& uid) {
   Carry(leases_.RemoveAccount(uid, now()));
   DropGrant(uid);
   accounts_.erase(uid);

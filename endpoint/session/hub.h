@@ -22,7 +22,7 @@ namespace fairlead::endpoint {
 
 struct HubOptions {
   std::string version;
-  size_t concurrent_snapshots = 8;
+  size_t concurrent_snapshots = 16;
   uint32_t flush_delay_ms = 2;
   uint64_t shard_credit_bytes = uint64_t{1} << 20;
   size_t queue_bytes = size_t{64} << 20;
@@ -41,11 +41,11 @@ class Hub : public wire::AgentService {
       const Authority* authority, FleetBoard* board, base::Loop* loop);
   ~Hub() override;
   void Start();
-  // Tells every agent to go elsewhere and ends the sessions.
+  // Tells every agent to go elsewhere.
   void Drain(const std::string& reason);
 
   void PutAccount(const registry::Account& account);
-  void RemoveAccount(const base::U128& uid, const std::string& name);
+  void RemoveAccount(const base::U128& uid);
 
   wire::StreamHandler<agent::v1::ControlUp>* OnControl(
       const wire::Peer& peer,

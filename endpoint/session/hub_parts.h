@@ -14,13 +14,6 @@ namespace fairlead::endpoint {
 
 namespace v1 = fairlead::agent::v1;
 
-// 16 bytes; zero when there are not as many.
-inline base::U128 Number(const std::string& bytes) {
-  base::U128 value;
-  base::FromBytes(bytes, &value);
-  return value;
-}
-
 // One agent process: its Control stream, and its Changes stream once it has one.
 struct Hub::Session : wire::StreamHandler<v1::ControlUp> {
   void OnMessage(v1::ControlUp message) override { hub->OnControlMessage(this, message); }

@@ -12,10 +12,6 @@ namespace fairlead::endpoint::store {
 
 namespace {
 
-U128 KeyOf(const Kind& kind, const std::string& name_space, const std::string& name) {
-  return base::ObjectKey(kind.group, kind.resource, name_space, name);
-}
-
 // Errors that are about one row and no more.
 bool OfTheRow(const absl::Status& status) {
   return status.code() == absl::StatusCode::kAlreadyExists ||
@@ -324,9 +320,7 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const Change& change, Batc
 absl::Status BatchWriter::OnEntry(const Batch&, const Checkpoint& checkpoint, BatchResult*) {
   FAIRLEAD_ASSIGN_OR_RETURN(KindRow * kind, KindAt(checkpoint.kind));
   PositionRow& position = kind->positions[checkpoint.watch];
-  if (checkpoint.history < position.history) return absl::OkStatus();
-  if (!position.resource_version.empty() &&
-      Compare(checkpoint.history, checkpoint.resource_version, position.history,
+  if (Compare(checkpoint.history, checkpoint.resource_version, position.history,
               position.resource_version) == Order::kOlder) {
     return absl::OkStatus();  // a position never goes back
   }

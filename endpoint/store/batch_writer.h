@@ -18,8 +18,7 @@ namespace fairlead::endpoint::store {
 // InvalidArgument and ResourceExhausted as BatchResult says; other errors are the database's.
 //
 // What it remembers between batches is which keys each snapshot under way has seen. A batch that is
-// rolled back and applied again leaves the same behind; what an end ended is kept until
-// Committed().
+// rolled back and applied again leaves the same behind; what is over is kept until Committed().
 class BatchWriter {
  public:
   BatchWriter(sql::Connection* connection, const base::Clock* clock, const WriterOptions& options);
@@ -53,7 +52,9 @@ class BatchWriter {
     uint64_t begin_seq = 0;
     std::string rules_hash;
     bool complete_list = false;
-    bool ended = false;
+    // The last batch that may speak of it. What is over stays until Committed(), so that a batch
+    // that was rolled back finds the same when it is applied again.
+    uint64_t last_seq = UINT64_MAX;
     absl::flat_hash_set<U128> seen;
   };
   // A stored object, as far as deciding needs it.
@@ -79,6 +80,9 @@ class BatchWriter {
   };
   enum class Order { kOlder, kSame, kNewer };
 
+  static U128 KeyOf(const Kind& kind, const std::string& name_space, const std::string& name) {
+    return base::ObjectKey(kind.group, kind.resource, name_space, name);
+  }
   absl::StatusOr<KindRow> LoadKind(int64_t shard_id, const Kind& kind);
   absl::Status LoadPositions(KindRow* kind);
   absl::Status SavePositions(KindRow* kind);
@@ -107,6 +111,7 @@ class BatchWriter {
   void MarkSeen(const Batch& batch, const KindRow& kind, const U128& key);
   absl::StatusOr<KindRow*> KindAt(uint32_t index);
   Snapshot* FindSnapshot(const Batch& batch, const U128& id);
+  KindRow* KindOf(const Snapshot& snapshot);  // null when this batch does not name it
   static PositionRow* PositionOf(KindRow* kind, const std::string& name_space);
   static Order Compare(uint64_t history, const std::string& version, uint64_t other_history,
                        const std::string& other_version);

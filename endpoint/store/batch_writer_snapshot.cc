@@ -12,10 +12,6 @@ namespace {
 
 std::string ResourceName(const Kind& kind) { return base::StrCat(kind.resource, ".", kind.group); }
 
-U128 KeyOf(const Kind& kind, const std::string& name_space, const std::string& name) {
-  return base::ObjectKey(kind.group, kind.resource, name_space, name);
-}
-
 }  // namespace
 
 size_t BatchWriter::snapshot_keys() const {
@@ -25,7 +21,7 @@ size_t BatchWriter::snapshot_keys() const {
 }
 
 void BatchWriter::Committed() {
-  std::erase_if(snapshots_, [](const auto& one) { return one.second.ended; });
+  std::erase_if(snapshots_, [](const auto& one) { return one.second.last_seq != UINT64_MAX; });
 }
 
 void BatchWriter::ForgetSnapshots(const ShardKey& shard) {
@@ -34,7 +30,15 @@ void BatchWriter::ForgetSnapshots(const ShardKey& shard) {
 
 BatchWriter::Snapshot* BatchWriter::FindSnapshot(const Batch& batch, const U128& id) {
   const auto found = snapshots_.find({batch.shard, id});
-  return found == snapshots_.end() ? nullptr : &found->second;
+  if (found == snapshots_.end() || batch.seq > found->second.last_seq) return nullptr;
+  return &found->second;
+}
+
+BatchWriter::KindRow* BatchWriter::KindOf(const Snapshot& snapshot) {
+  for (KindRow& one : kinds_) {
+    if (ResourceName(one.kind) == snapshot.resource) return &one;
+  }
+  return nullptr;
 }
 
 void BatchWriter::MarkSeen(const Batch& batch, const KindRow& kind, const U128& key) {
@@ -47,11 +51,13 @@ void BatchWriter::MarkSeen(const Batch& batch, const KindRow& kind, const U128& 
 
 absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotBegin& begin, BatchResult*) {
   FAIRLEAD_ASSIGN_OR_RETURN(KindRow * kind, KindAt(begin.kind));
-  std::erase_if(snapshots_, [&](const auto& one) {
-    return one.first.first == batch.shard && one.second.resource == ResourceName(kind->kind) &&
-           one.second.watch == begin.watch;
-  });
-  Snapshot& snapshot = snapshots_[{batch.shard, begin.snapshot_id}];
+  for (auto& [id, other] : snapshots_) {
+    if (id.first == batch.shard && other.resource == ResourceName(kind->kind) &&
+        other.watch == begin.watch) {
+      other.last_seq = std::min(other.last_seq, batch.seq - 1);
+    }
+  }
+  Snapshot& snapshot = snapshots_[{batch.shard, begin.snapshot_id}] = Snapshot{};
   snapshot.resource = ResourceName(kind->kind);
   snapshot.watch = begin.watch;
   snapshot.history = begin.history;
@@ -77,10 +83,7 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotPage& page,
   if (snapshot_keys() + page.items.size() > options_.max_snapshot_keys) {
     return absl::AbortedError("too many snapshot keys are held in memory");
   }
-  KindRow* kind = nullptr;
-  for (KindRow& one : kinds_) {
-    if (ResourceName(one.kind) == snapshot->resource) kind = &one;
-  }
+  KindRow* kind = KindOf(*snapshot);
   if (kind == nullptr) return absl::InvalidArgumentError("a page without its kind");
   Want want{page.snapshot_id, {}};
   for (const SnapshotItem& item : page.items) {
@@ -124,10 +127,7 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotEnd& end, Ba
   Snapshot* snapshot = FindSnapshot(batch, end.snapshot_id);
   if (snapshot == nullptr)
     return absl::InvalidArgumentError("the end of a snapshot that did not begin");
-  KindRow* kind = nullptr;
-  for (KindRow& one : kinds_) {
-    if (ResourceName(one.kind) == snapshot->resource) kind = &one;
-  }
+  KindRow* kind = KindOf(*snapshot);
   if (kind == nullptr) return absl::InvalidArgumentError("a snapshot's end without its kind");
   SnapshotOutcome outcome{end.snapshot_id, kind->kind, snapshot->watch};
   if (snapshot->complete_list && !end.incomplete) {
@@ -137,8 +137,7 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotEnd& end, Ba
   PositionRow& position = kind->positions[snapshot->watch];
   const PositionRow before = position;
   FAIRLEAD_RETURN_IF_ERROR(Recount(kind, snapshot->watch, &position));
-  if (position.resource_version.empty() ||
-      Compare(snapshot->history, end.resource_version, position.history,
+  if (Compare(snapshot->history, end.resource_version, position.history,
               position.resource_version) != Order::kOlder) {
     position.history = snapshot->history;
     position.resource_version = end.resource_version;
@@ -146,12 +145,12 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotEnd& end, Ba
   }
   position.rules_hash = snapshot->rules_hash;
   const auto count = static_cast<int64_t>(end.count);
-  outcome.verified = position.count == count && position.sum == end.sum && before.count == count &&
-                     before.sum == end.sum;
+  outcome.verified = end.counted && position.count == count && position.sum == end.sum &&
+                     before.count == count && before.sum == end.sum;
   if (outcome.verified) position.verified_ms = clock_->WallMs() - end.age_ms;
   position.changed = true;
   result->ended.push_back(outcome);
-  snapshot->ended = true;
+  snapshot->last_seq = batch.seq;
   return absl::OkStatus();
 }
 

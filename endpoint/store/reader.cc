@@ -15,6 +15,7 @@ namespace {
 
 constexpr int kAnchors = 4;
 constexpr int kMostObjects = 5000;
+constexpr size_t kPageBytes = size_t{16} << 20;  // of bodies; one object always goes
 
 struct KindRow {
   int64_t id = 0;
@@ -229,6 +230,7 @@ absl::StatusOr<ObjectPage> Reader::Objects(const ObjectPageRequest& request) {
   FAIRLEAD_RETURN_IF_ERROR(snapshot.Begin());
   FAIRLEAD_ASSIGN_OR_RETURN(const std::vector<KindRow> kinds, KindRows(*connection_, std::nullopt));
   ObjectPage page;
+  size_t bytes = 0;
   for (const KindRow& kind : kinds) {
     if (kind.id < place.kind_id || !Matches(kind, filter)) continue;
     std::string sql = kColumns;
@@ -253,33 +255,17 @@ absl::StatusOr<ObjectPage> Reader::Objects(const ObjectPageRequest& request) {
     for (;;) {
       FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
       if (!row) break;
-      if (static_cast<int>(page.objects.size()) == request.limit) {
+      if (static_cast<int>(page.objects.size()) == request.limit || bytes >= kPageBytes) {
         page.continue_token = base::StrCat(place.kind_id, "/", place.name_space, "/", place.name);
         return page;
       }
       FAIRLEAD_ASSIGN_OR_RETURN(StoredObject object, ReadRow(*query, kind, request.bodies));
       place = {kind.id, object.object.name_space, object.object.name};
+      bytes += object.body.size();
       page.objects.push_back(std::move(object));
     }
   }
   return page;
-}
-
-absl::StatusOr<StoredObject> Reader::Object(const U128& account, std::string_view group,
-                                            std::string_view resource, const ObjectName& name) {
-  Snapshot snapshot(connection_.get());
-  FAIRLEAD_RETURN_IF_ERROR(snapshot.Begin());
-  FAIRLEAD_ASSIGN_OR_RETURN(const std::vector<KindRow> kinds,
-                            KindRows(*connection_, ShardKey{account, 0}));
-  for (const KindRow& kind : kinds) {
-    if (kind.kind.group != group || kind.kind.resource != resource) continue;
-    FAIRLEAD_ASSIGN_OR_RETURN(const auto query, connection_->Prepare(base::StrCat(
-                                                    kColumns, " AND namespace = ? AND name = ?")));
-    sql::Bind(*query, kind.id, name.name_space, name.name);
-    FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
-    if (row) return ReadRow(*query, kind, true);
-  }
-  return absl::NotFoundError("no such object in the store");
 }
 
 absl::StatusOr<Sums> Reader::Recompute(const ShardKey& key, std::string_view group,

@@ -73,9 +73,8 @@ class Reader {
   // Positions of a shard, with anchors when asked: what a Grant carries. Also the freshness of each
   // kind and watch.
   absl::StatusOr<std::vector<Position>> Positions(const ShardKey& key, bool anchors);
+  // At most `limit` objects and, of bodies, 16 MiB and the one that reaches them.
   absl::StatusOr<ObjectPage> Objects(const ObjectPageRequest& request);
-  absl::StatusOr<StoredObject> Object(const U128& account, std::string_view group,
-                                      std::string_view resource, const ObjectName& name);
   // Count and sum computed from the rows themselves (invariant 9).
   absl::StatusOr<Sums> Recompute(const ShardKey& key, std::string_view group,
                                  std::string_view resource, std::string_view watch);

@@ -44,67 +44,6 @@ absl::Status Durably(sql::Connection& db, Work&& work) {
   return transaction.Commit();
 }
 
-struct KindRow {
-  int64_t id;
-  std::string group;
-  std::string resource;
-};
-
-absl::StatusOr<std::vector<KindRow>> KindsOf(sql::Connection& db, int64_t shard) {
-  FAIRLEAD_ASSIGN_OR_RETURN(
-      auto query, db.Prepare("SELECT id, api_group, resource FROM kinds WHERE shard = ?"));
-  sql::Bind(*query, shard);
-  std::vector<KindRow> rows;
-  while (true) {
-    FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
-    if (!row) return rows;
-    rows.push_back({query->Int(0), std::string(query->Text(1)), std::string(query->Text(2))});
-  }
-}
-
-// Leaves of a kind only the watches that are kept.
-absl::Status PruneKind(sql::Connection& db, const KindRow& kind,
-                       const std::vector<Position>& keep) {
-  std::vector<std::string> watches;
-  for (const Position& position : keep) {
-    if (position.kind.group == kind.group && position.kind.resource == kind.resource) {
-      watches.push_back(position.watch);
-    }
-  }
-  if (watches.empty()) {
-    return sql::Run(db, "UPDATE kinds SET shard = 0 WHERE id = ?", kind.id).status();
-  }
-  std::vector<std::string> gone;
-  {
-    FAIRLEAD_ASSIGN_OR_RETURN(auto query, db.Prepare("SELECT watch FROM positions WHERE kind = ?"));
-    sql::Bind(*query, kind.id);
-    while (true) {
-      FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
-      if (!row) break;
-      std::string watch(query->Text(0));
-      if (std::find(watches.begin(), watches.end(), watch) == watches.end()) gone.push_back(watch);
-    }
-  }
-  for (const std::string& watch : gone) {
-    FAIRLEAD_RETURN_IF_ERROR(
-        sql::Run(db, "DELETE FROM positions WHERE kind = ? AND watch = ?", kind.id, watch)
-            .status());
-  }
-  if (gone.empty() || std::find(watches.begin(), watches.end(), "") != watches.end()) {
-    return absl::OkStatus();
-  }
-  // Rows in namespaces that no kept watch covers.
-  std::string in;
-  for (size_t i = 0; i < watches.size(); ++i) in += i == 0 ? "?" : ", ?";
-  FAIRLEAD_ASSIGN_OR_RETURN(
-      auto statement, db.Prepare(base::StrCat(
-                          "DELETE FROM objects WHERE kind = ? AND namespace NOT IN (", in, ")")));
-  statement->BindInt(0, kind.id);
-  for (size_t i = 0; i < watches.size(); ++i)
-    statement->BindText(static_cast<int>(i) + 1, watches[i]);
-  return statement->Step().status();
-}
-
 }  // namespace
 
 Store::Store(StoreOptions options, std::unique_ptr<sql::Connection> connection,
@@ -147,23 +86,6 @@ absl::Status Store::LoadMeta() {
   });
 }
 
-absl::Status Store::RaiseStoreEpoch() {
-  FAIRLEAD_RETURN_IF_ERROR(Durably(*connection_, [&]() -> absl::Status {
-    // Above every shard's epoch, which may have been raised alone.
-    FAIRLEAD_RETURN_IF_ERROR(
-        sql::Run(
-            *connection_,
-            "UPDATE meta SET value = 1 + max(value, coalesce((SELECT max(store) FROM shards), 0)) "
-            "WHERE name = 'store_epoch'")
-            .status());
-    return sql::Run(*connection_,
-                    "UPDATE shards SET term = term + 1, "
-                    "store = (SELECT value FROM meta WHERE name = 'store_epoch')")
-        .status();
-  }));
-  return LoadMeta();
-}
-
 absl::Status Store::CreateShard(const ShardKey& key) {
   const std::string account = base::ToBytes(key.account);
   return Durably(*connection_, [&] {
@@ -204,17 +126,6 @@ absl::Status Store::DropShardRows(const ShardKey& key) {
                                       row.id)
                                  .status());
     return sql::Run(*connection_, "UPDATE kinds SET shard = 0 WHERE shard = ?", row.id).status();
-  });
-}
-
-absl::Status Store::KeepOnly(const ShardKey& key, const std::vector<Position>& keep) {
-  return Durably(*connection_, [&]() -> absl::Status {
-    FAIRLEAD_ASSIGN_OR_RETURN(const ShardRow row, FindShard(*connection_, key));
-    FAIRLEAD_ASSIGN_OR_RETURN(const std::vector<KindRow> kinds, KindsOf(*connection_, row.id));
-    for (const KindRow& kind : kinds) {
-      FAIRLEAD_RETURN_IF_ERROR(PruneKind(*connection_, kind, keep));
-    }
-    return absl::OkStatus();
   });
 }
 

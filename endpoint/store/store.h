@@ -54,8 +54,6 @@ class Store {
   [[nodiscard]] const U128& id() const { return id_; }
   // Store-wide epoch: new shards begin with it.
   [[nodiscard]] uint64_t epoch() const { return epoch_; }
-  // After a restore of the database: every shard is fenced off, and agents audit what they hold.
-  absl::Status RaiseStoreEpoch();
 
   // Idempotent. Called by the registry at an account's first PUT.
   absl::Status CreateShard(const ShardKey& key);
@@ -68,10 +66,6 @@ class Store {
   // Fences the shard off and takes its rows away: invisible at once, removed from the file by
   // Reap().
   absl::Status DropShardRows(const ShardKey& key);
-  // Takes away kinds and watches that left an account's scope, their rows, and their positions.
-  // `keep` are the watches of the granted scope; call only when the scope is known for certain,
-  // never because a discovery failed (invariant 4).
-  absl::Status KeepOnly(const ShardKey& key, const std::vector<Position>& keep);
   // Removes up to `max_rows` rows of dropped kinds, tombstones older than 24 h and old tokens.
   // True when there is more to do.
   absl::StatusOr<bool> Reap(int max_rows);

@@ -100,6 +100,7 @@ struct SnapshotEnd {
   U128 sum;
   int64_t age_ms = 0;
   bool incomplete = false;  // the list held what could not be read: absence proves nothing
+  bool counted = true;      // count and sum were given: every page was of one version
 };
 
 using Entry = std::variant<Change, Checkpoint, SnapshotBegin, SnapshotPage, SnapshotEnd>;
@@ -147,10 +148,9 @@ struct SnapshotOutcome {
 struct BatchResult {
   // OK              committed.
   // Aborted         not the shard's writer any more (another term, epoch or a gap in seq), or a
-  // batch
-  //                 before it in the same shard failed. Nothing of it is in the store.
+  //                 batch before it in the same shard failed, or too many snapshot keys are held
+  //                 in memory. Nothing of it is in the store.
   // InvalidArgument the batch breaks the protocol; end the shard's grant.
-  // ResourceExhausted  too many snapshot keys are held in memory; end the grant, try later.
   absl::Status status;
   std::vector<Refused> refused;
   std::vector<Want> wants;  // one for each SnapshotPage, in order

@@ -25,6 +25,8 @@ struct Job {
 };
 
 constexpr int kReapRows = 500;
+constexpr base::Duration kReapEvery = base::seconds(30);
+constexpr base::Duration kReapOnAfter = base::seconds(1);  // while there is more to remove
 
 }  // namespace
 
@@ -102,9 +104,10 @@ class WriterThread::Impl {
 
  private:
   void Loop() {
-    for (;;) {
-      std::vector<Job> jobs = Take();
-      if (jobs.empty()) return;
+    std::vector<Job> jobs;
+    while (Take(&jobs)) {
+      ReapWhenDue();
+      if (jobs.empty()) continue;
       if (jobs.front().task) {
         jobs.front().task(*store_);
       } else {
@@ -113,29 +116,34 @@ class WriterThread::Impl {
     }
   }
 
-  // One task, or as many batches as belong into one transaction; nothing at the end of all.
-  std::vector<Job> Take() {
+  // One task, or as many batches as belong into one transaction; nothing when it is time to reap.
+  // False at the end of all.
+  bool Take(std::vector<Job>* taken) {
+    taken->clear();
     base::MutexLock lock(mutex_);
-    for (;;) {
-      if (!jobs_.empty()) break;
-      if (stopping_) return {};
-      if (wake_.wait_for(lock, std::chrono::seconds(30)) == std::cv_status::timeout &&
-          jobs_.empty()) {
-        lock.unlock();
-        (void)store_->Reap(kReapRows);
-        lock.lock();
-      }
+    while (jobs_.empty()) {
+      if (stopping_) return false;
+      const base::Duration wait = next_reap_ - store_->clock().Now();
+      if (wait <= base::Duration::zero()) return true;
+      wake_.wait_for(lock, wait);
     }
-    std::vector<Job> taken;
     size_t bytes = 0;
     while (!jobs_.empty() && bytes < options_.group_bytes) {
-      if (jobs_.front().task && !taken.empty()) break;
-      taken.push_back(std::move(jobs_.front()));
+      if (jobs_.front().task && !taken->empty()) break;
+      taken->push_back(std::move(jobs_.front()));
       jobs_.pop_front();
-      if (taken.back().task) break;
-      bytes += taken.back().batch->bytes;
+      if (taken->back().task) break;
+      bytes += taken->back().batch->bytes;
     }
-    return taken;
+    return true;
+  }
+
+  // Also of a store that is never idle.
+  void ReapWhenDue() {
+    const base::Time now = store_->clock().Now();
+    if (now < next_reap_) return;
+    const auto more = store_->Reap(kReapRows);
+    next_reap_ = now + (more.ok() && *more ? kReapOnAfter : kReapEvery);
   }
 
   void Write(std::vector<Job>* jobs) {
@@ -196,7 +204,8 @@ class WriterThread::Impl {
 
   Store* store_;
   WriterThreadOptions options_;
-  Writer writer_;  // the thread's
+  Writer writer_;                        // the thread's
+  base::Time next_reap_ = base::Time{};  // the thread's
   base::Backoff backoff_;
   metrics::Counter* written_ = nullptr;
   metrics::Counter* deleted_ = nullptr;

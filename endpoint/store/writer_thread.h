@@ -31,7 +31,8 @@ struct WriterThreadOptions {
 //
 // Guarantees: `done` of a batch runs after its commit, in submission order for one shard; nothing
 //   accepted is lost while the process lives: with a full disk or an I/O error the same batches are
-//   tried again with backoff, and healthy() is false meanwhile.
+//   tried again with backoff, and healthy() is false meanwhile; what Store::Reap() removes goes
+//   every 30 s, and every second while there is more, however busy the store is.
 // Threads: any may call but Stop(). Callbacks run on the writer's thread; keep them short.
 // Bounds: queue_bytes; one batch is always let in when the queue is empty.
 class WriterThread : public WriterQueue {

@@ -42,13 +42,13 @@ TEST_F(RestServiceTest, WhatIsLiveIsInTheStatus) {
   live.granted = true;
   live.standbys = 2;
   live.state = "Running";
-  live.missing_permissions = {"list pods in shop"};
+  live.kinds = {"pods: Forbidden"};
   board_.Set(uid, live);
   const Json::Value status = Parsed(Ask("GET", "/v1/accounts/prod")->body)["status"];
   EXPECT_TRUE(status["connected"].asBool());
   EXPECT_EQ(status["standbys"].asInt(), 2);
   EXPECT_EQ(status["state"].asString(), "Running");
-  EXPECT_EQ(status["missingPermissions"][0].asString(), "list pods in shop");
+  EXPECT_EQ(status["kinds"][0].asString(), "pods: Forbidden");
 }
 
 TEST_F(RestServiceTest, RefusalsOfAPutHaveTheirReason) {

@@ -305,7 +305,7 @@ TEST_F(HubTest, AStandbyTakesOverWhenTheBeatsStop) {
 
 TEST_F(HubTest, ADeletedAccountIsRevoked) {
   auto agent = Holder();
-  hub_->RemoveAccount({0, 1}, "prod");
+  hub_->RemoveAccount({0, 1});
   agent->Settle();
   EXPECT_THAT(agent->Revoked(), ElementsAre("AccountDeleted"));
   agent->Claim("prod");

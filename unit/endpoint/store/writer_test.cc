@@ -277,6 +277,49 @@ TEST_F(WriterTest, AnEndThatWasRolledBackEndsTheSameAgain) {
   EXPECT_EQ(writer_->snapshot_keys(), 0U);
 }
 
+TEST_F(WriterTest, AnEndThatWasRolledBackEndsTheSameAgainAlthoughAnotherSnapshotBeganBehindIt) {
+  Write(Make(a_, 1, {Upsert("gone", "5", "{}")}));
+  Write(Make(a_, 2, {Begin()}));
+  SnapshotBegin another = Begin();
+  another.snapshot_id = U128{8, 8};
+  const std::vector<Batch> ours = {
+      Make(a_, 3, {SnapshotPage{kSnapshot, {}}, SnapshotEnd{kSnapshot, "10", 0, {}}}),
+      Make(a_, 4, {another})};
+  std::vector<Batch> batches = ours;
+  Batch fenced = Make(b_, 9, {});  // a gap: its fence is missed, and all is rolled back once
+  batches.push_back(fenced);
+  std::vector<BatchResult> results;
+  ASSERT_TRUE(writer_->Write(batches, &results).ok());
+  EXPECT_TRUE(results[0].status.ok()) << results[0].status.ToString();
+  EXPECT_TRUE(results[1].status.ok()) << results[1].status.ToString();
+  EXPECT_FALSE(results[2].status.ok());
+  EXPECT_THAT(Rows(a_), IsEmpty());
+}
+
+TEST_F(WriterTest, ASnapshotThatAnotherReplacedTakesNothingMore) {
+  Write(Make(a_, 1, {Upsert("p", "5", "{}")}));
+  Write(Make(a_, 2, {Begin()}));
+  SnapshotBegin another = Begin();
+  another.snapshot_id = U128{8, 8};
+  std::vector<BatchResult> results;
+  ASSERT_TRUE(
+      writer_
+          ->Write({Make(a_, 3, {another}), Make(a_, 4, {SnapshotEnd{kSnapshot, "10", 0, {}}})},
+                  &results)
+          .ok());
+  EXPECT_EQ(results[1].status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(Rows(a_), ElementsAre("p={}"));
+}
+
+TEST_F(WriterTest, AListThatWasNotCountedOrNotWholeVerifiesNothing) {
+  Write(Make(a_, 1, {Begin()}));
+  EXPECT_TRUE(Write(Make(a_, 2, {SnapshotEnd{kSnapshot, "8", 0, {}}})).ended.at(0).verified);
+  Write(Make(a_, 3, {Begin()}));
+  SnapshotEnd end{kSnapshot, "9", 0, {}};
+  end.counted = false;
+  EXPECT_FALSE(Write(Make(a_, 4, {end})).ended.at(0).verified);
+}
+
 TEST_F(WriterTest, ASnapshotWantsWhatDiffersAndDeletesWhatIsAbsent) {
   Write(Make(a_, 1,
              {Upsert("same", "5", "{}"), Upsert("changed", "5", "{}"), Upsert("gone", "5", "{}")}));
