@@ -79,6 +79,7 @@ struct DeploymentController::Visit {
   bool complete = false;
   bool unsettled = false;  // something was written or is not known yet: do not sum up
   bool retry = false;
+  bool soon = false;  // nothing failed, but this visit is not the end of it
   base::Duration again = base::minutes(10);
 };
 
@@ -163,7 +164,7 @@ bool DeploymentController::Claim(Visit* visit, const api::ClusterAccount& accoun
   agent.deployment_name = mine.meta.name;
   agent.uid = mine.meta.uid;
   agent.state = "Pending";
-  if (!WriteAgent(account, agent).ok()) visit->retry = true;
+  Wrote(visit, WriteAgent(account, agent));
   return true;
 }
 
@@ -192,10 +193,24 @@ bool DeploymentController::Release(Visit* visit, const api::ClusterAccount& acco
   return released.ok();
 }
 
+// A lost race is an everyday thing: looked at anew and decided again.
+void DeploymentController::Wrote(Visit* visit, const absl::Status& status) {
+  if (absl::IsAborted(status)) {
+    visit->soon = true;
+  } else if (!status.ok()) {
+    visit->retry = true;
+  }
+}
+
 absl::Status DeploymentController::WriteAgent(const api::ClusterAccount& account,
                                               const api::AccountAgent& agent) {
   const Informer::Object live = context_->Account({account.meta.name_space, account.meta.name});
   if (!live) return absl::OkStatus();
+  // The cache moves on during a visit. The server compares with the version that is sent: it has to
+  // be the one that was decided on, not the newest.
+  if ((*live)["metadata"]["resourceVersion"].asString() != account.meta.resource_version) {
+    return absl::AbortedError("changed meanwhile");
+  }
   Json::Value status(Json::objectValue);
   if (!agent.uid.empty()) {
     status["agent"] = AgentJson(agent);
@@ -271,7 +286,7 @@ void DeploymentController::Roll(Visit* visit) {
     }
     if (agent == accounts[i]->agent) continue;
     const absl::Status written = WriteAgent(*accounts[i], agent);
-    if (!written.ok()) visit->retry = true;
+    Wrote(visit, written);
     if (decided.start && written.ok()) {
       context_->Tell(
           "AgentDeployment", visit->deployment.meta, false, kEventRolloutStarted, "Rollout",
@@ -282,7 +297,7 @@ void DeploymentController::Roll(Visit* visit) {
   }
   // One revision for people; each account's own differs in its names.
   visit->update_revision = revisions.empty() ? "" : base::Sha256Hex(revisions).substr(0, 10);
-  visit->again = plan.recheck;
+  visit->again = visit->soon ? std::min(kSoon, plan.recheck) : plan.recheck;
   visit->complete = plan.complete() && !targets.empty();
   SumUp(visit, plan);
 }

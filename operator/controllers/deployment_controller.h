@@ -31,7 +31,9 @@ class DeploymentController {
   void SumUp(Visit* visit, const rollout::Plan& plan);
   ReconcileResult Finish(Visit* visit);
   ReconcileResult Delete(Visit* visit);
+  // Aborted: the account is not as it was when `account` was read.
   absl::Status WriteAgent(const api::ClusterAccount& account, const api::AccountAgent& agent);
+  static void Wrote(Visit* visit, const absl::Status& status);
 
   Context* context_;
   Installer* installer_;

@@ -349,6 +349,28 @@ TEST_F(InstallationTest, WhatWasDecidedFromAnOldViewIsNotWritten) {
   EXPECT_THAT(Objects("deployments"), IsEmpty());
 }
 
+TEST_F(InstallationTest, AnAccountThatAnotherTookDuringTheVisitIsNotTakenFromIt) {
+  world_->On([&] { PutAccount(&servers_, "later"); });
+  world_->Deployment("agents");  // its finalizer
+  // While this visit claims "later", another deployment gets "spoke", and the watch says so.
+  world_->On([&] {
+    servers_.hub.set_script([&](const net::HttpRequest& request) {
+      if (request.target.find("clusteraccounts/later/status") != std::string::npos) {
+        servers_.hub.Edit("clusteraccounts", kSpace, "spoke", [](Json::Value* live) {
+          (*live)["status"]["agent"] = J(R"({"uid":"another","deploymentRef":{"name":"another"}})");
+        });
+      }
+      return fakes::FakeHub::Fate{};
+    });
+  });
+  const ReconcileResult result = world_->Deployment("agents");
+  world_->On([&] { servers_.hub.set_script(nullptr); });
+  EXPECT_EQ(world_->Hub("clusteraccounts", "later")["status"]["agent"]["state"], "Pending");
+  EXPECT_EQ(world_->Hub("clusteraccounts", "spoke")["status"]["agent"]["uid"], "another");
+  EXPECT_EQ(result.outcome, Outcome::kDone) << "a race that was lost is no error";
+  EXPECT_EQ(result.again_after, base::Duration(base::seconds(2)));
+}
+
 // As the library kstatus computes it (sigs.k8s.io/cli-utils, pkg/kstatus).
 std::string Kstatus(const Json::Value& object) {
   const Json::Value& meta = object["metadata"];
