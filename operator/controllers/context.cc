@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -112,6 +113,12 @@ absl::StatusOr<std::shared_ptr<ClusterClient>> ClusterPool::For(
 void ClusterPool::Forget(const std::string& account_uid) {
   const base::MutexLock lock(mutex_);
   entries_.erase(account_uid);
+}
+
+bool Selected(const api::AgentDeployment& deployment, const api::ClusterAccount& account) {
+  if (deployment.selector) return deployment.selector->Matches(account.meta.labels);
+  return std::find(deployment.refs.begin(), deployment.refs.end(), account.meta.name) !=
+         deployment.refs.end();
 }
 
 void Context::Tell(const char* kind, const api::ObjectMeta& of, bool warning,

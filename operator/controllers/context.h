@@ -82,6 +82,9 @@ class AccountLocks {
   std::array<base::Mutex, 256> locks_;
 };
 
+// The deployment's refs or selector name the account.
+bool Selected(const api::AgentDeployment& deployment, const api::ClusterAccount& account);
+
 // What the controllers share. Filled by main before they start, constant afterwards.
 struct Context {
   const Config* config = nullptr;

@@ -25,12 +25,6 @@ constexpr base::Duration kSoon = base::seconds(2);
 
 std::string Text(const absl::Status& status) { return std::string(base::View(status.message())); }
 
-bool Selected(const api::AgentDeployment& deployment, const api::ClusterAccount& account) {
-  if (deployment.selector) return deployment.selector->Matches(account.meta.labels);
-  return std::find(deployment.refs.begin(), deployment.refs.end(), account.meta.name) !=
-         deployment.refs.end();
-}
-
 Json::Value AgentJson(const api::AccountAgent& agent) {
   Json::Value out;
   out["deploymentRef"]["name"] = agent.deployment_name;
@@ -171,8 +165,9 @@ bool DeploymentController::Claim(Visit* visit, const api::ClusterAccount& accoun
 // Takes the agent away and lets go of the account; true when that is done.
 bool DeploymentController::Release(Visit* visit, const api::ClusterAccount& account) {
   const api::AgentDeployment& mine = visit->deployment;
+  // Until it is written that nobody holds the account: the Installer must not come in between.
+  const base::MutexLock lock = context_->locks.Lock(account.meta.uid);
   if (!mine.orphan_on_delete) {
-    const base::MutexLock lock = context_->locks.Lock(account.meta.uid);
     const auto gone = installer_->Remove(account, mine.meta.uid, mine.target_namespace);
     const int64_t since = ParseRfc3339(mine.meta.deletion_timestamp);
     const bool give_up =

@@ -98,30 +98,38 @@ absl::StatusOr<RenderedAgent> Installer::Render(const api::ClusterAccount& accou
   return RenderAgent(InputFor(visit));
 }
 
+bool Installer::Begin(const Key& key, const std::string& uid, Visit* visit) const {
+  const Informer::Object object = context_->Account(key);
+  if (!object || !ParseClusterAccount(*object, &visit->account).ok()) return false;
+  if (visit->account.meta.uid != uid || visit->account.meta.deleting) return false;
+  const auto holder = context_->Holder(visit->account);
+  // One that is not selected any more is its holder's to take away.
+  if (!holder || holder->meta.deleting || !Selected(*holder, visit->account)) return false;
+  visit->deployment = *holder;
+  return true;
+}
+
 ReconcileResult Installer::Reconcile(const Key& key) {
   const Informer::Object object = context_->Account(key);
   if (!object) return {};
+  const std::string uid = (*object)["metadata"]["uid"].asString();
   Visit visit;
-  const bool valid = ParseClusterAccount(*object, &visit.account).ok();
-  const auto holder = context_->Holder(visit.account);
-  if (!valid || !holder || holder->meta.deleting || visit.account.meta.deleting) return {};
-  visit.deployment = *holder;
-  if (visit.account.connection.kind == api::Connection::Kind::kDialIn) {
-    if (context_->observations.Set(visit.account.meta.uid, {.reached = true})) {
-      context_->wake_deployment({key.name_space, holder->meta.name});
-    }
-    return {};
-  }
-  {
-    const base::MutexLock lock = context_->locks.Lock(visit.account.meta.uid);
-    const Informer::Object still = context_->Account(key);
-    if (!still || (*still)["metadata"].isMember("deletionTimestamp")) return {};
-    Install(&visit);
-  }
   const Observation& seen = visit.observation;
-  if (context_->observations.Set(visit.account.meta.uid, seen)) {
-    context_->wake_deployment({key.name_space, holder->meta.name});
+  bool news = false;
+  {
+    // All that is decided from is read under the lock: who removes holds it, and what told it to is
+    // in the cache before it does.
+    const base::MutexLock lock = context_->locks.Lock(uid);
+    if (!Begin(key, uid, &visit)) return {};
+    if (visit.account.connection.kind == api::Connection::Kind::kDialIn) {
+      visit.observation.reached = true;
+    } else {
+      Install(&visit);
+    }
+    news = context_->observations.Set(uid, seen);
   }
+  if (news) context_->wake_deployment({key.name_space, visit.deployment.meta.name});
+  if (visit.account.connection.kind == api::Connection::Kind::kDialIn) return {};
   if (seen.failed) {
     log::Warn("agent not installed", {{"account", visit.account.account_name},
                                       {"reason", seen.reason},

@@ -31,6 +31,8 @@ class Installer {
 
  private:
   struct Visit;
+  // False: nothing is to be installed. Hold the account's lock.
+  bool Begin(const Key& key, const std::string& uid, Visit* visit) const;
   [[nodiscard]] RenderInput InputFor(const Visit& visit) const;
   void Install(Visit* visit);
   absl::Status EnsureAll(Visit* visit);

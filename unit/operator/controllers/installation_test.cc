@@ -371,6 +371,36 @@ TEST_F(InstallationTest, AnAccountThatAnotherTookDuringTheVisitIsNotTakenFromIt)
   EXPECT_EQ(result.again_after, base::Duration(base::seconds(2)));
 }
 
+TEST_F(InstallationTest, AnAccountThatIsNotSelectedAnyMoreIsEmptiedThoughTheInstallerIsDue) {
+  Converge();
+  EditHub("clusteraccounts", "spoke",
+          [](Json::Value* live) { (*live)["metadata"]["labels"]["env"] = "other"; });
+  for (int i = 0; i < 8; ++i) {
+    world_->Install("spoke");
+    world_->Round();
+  }
+  EXPECT_THAT(EverythingInstalled(), IsEmpty());
+  EXPECT_TRUE(world_->Hub("clusteraccounts", "spoke")["status"]["agent"].isNull()) << "released";
+}
+
+TEST_F(InstallationTest, AnInstallerThatWaitedForARemovalInstallsNothing) {
+  Converge();
+  EditSpoke("configmaps", [](Json::Value* live) { (*live)["data"]["agent.yaml"] = "other"; });
+  world_->ClearWrites();
+  const std::string uid =
+      world_->Hub("clusteraccounts", "spoke")["metadata"]["uid"].asString();
+  std::future<ReconcileResult> waits;
+  {
+    const base::MutexLock removal = world_->context.locks.Lock(uid);
+    waits = std::async(std::launch::async, [&] { return world_->Install("spoke"); });
+    world_->Settle();
+    Delete("agentdeployments", "agents");
+    world_->Settle();
+  }
+  waits.get();
+  EXPECT_THAT(SpokeWrites(), IsEmpty());
+}
+
 // As the library kstatus computes it (sigs.k8s.io/cli-utils, pkg/kstatus).
 std::string Kstatus(const Json::Value& object) {
   const Json::Value& meta = object["metadata"];
