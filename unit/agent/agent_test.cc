@@ -22,6 +22,7 @@ class Endpoint {
  public:
   explicit Endpoint(base::Loop* loop) : loop_(loop) {}
 
+  // The agent's ends of the streams; null while there are none: what is under way then is lost.
   wire::StreamHandler<v1::ControlDown>* control = nullptr;
   wire::StreamHandler<v1::ChangesDown>* changes = nullptr;
 
@@ -80,6 +81,12 @@ class Endpoint {
     }
   }
 
+  void SendBeat() {
+    v1::ControlDown message;
+    message.mutable_beat();
+    Control(message);
+  }
+
   // Waits until the account has exactly `names`.
   [[nodiscard]] bool Has(const std::string& account, const std::set<std::string>& names) {
     std::unique_lock lock(mutex_);
@@ -91,10 +98,14 @@ class Endpoint {
     return (account + std::string(16, '.')).substr(0, 16);
   }
   void Control(const v1::ControlDown& message) {
-    loop_->Post([this, message] { control->OnMessage(message); });
+    loop_->Post([this, message] {
+      if (control != nullptr) control->OnMessage(message);
+    });
   }
   void Changes(const v1::ChangesDown& message) {
-    loop_->Post([this, message] { changes->OnMessage(message); });
+    loop_->Post([this, message] {
+      if (changes != nullptr) changes->OnMessage(message);
+    });
   }
   void Store(const std::string& uid, const v1::Payload& payload) {
     const std::unique_lock lock(mutex_);
@@ -116,15 +127,19 @@ class Endpoint {
   std::map<std::string, std::set<std::string>> rows_;
 };
 
-template <typename Message>
+// `back` is the endpoint's pointer to the other direction's handler, which may go after this.
+template <typename Message, typename Back>
 class Sender : public wire::StreamSender<Message> {
  public:
-  explicit Sender(std::function<void(const Message&)> receive) : receive_(std::move(receive)) {}
+  Sender(std::function<void(const Message&)> receive, wire::StreamHandler<Back>** back)
+      : receive_(std::move(receive)), back_(back) {}
+  ~Sender() override { *back_ = nullptr; }
   void Send(Message message) override { receive_(message); }
   [[nodiscard]] size_t QueuedBytes() const override { return 0; }
 
  private:
   std::function<void(const Message&)> receive_;
+  wire::StreamHandler<Back>** back_;
 };
 
 class Channel : public wire::AgentChannel {
@@ -133,14 +148,16 @@ class Channel : public wire::AgentChannel {
   std::unique_ptr<wire::StreamSender<v1::ControlUp>> OpenControl(
       wire::StreamHandler<v1::ControlDown>* handler) override {
     endpoint_->control = handler;
-    return std::make_unique<Sender<v1::ControlUp>>(
-        [this](const v1::ControlUp& message) { endpoint_->OnControl(message); });
+    return std::make_unique<Sender<v1::ControlUp, v1::ControlDown>>(
+        [this](const v1::ControlUp& message) { endpoint_->OnControl(message); },
+        &endpoint_->control);
   }
   std::unique_ptr<wire::StreamSender<v1::ChangesUp>> OpenChanges(
       wire::StreamHandler<v1::ChangesDown>* handler) override {
     endpoint_->changes = handler;
-    return std::make_unique<Sender<v1::ChangesUp>>(
-        [this](const v1::ChangesUp& message) { endpoint_->OnChanges(message); });
+    return std::make_unique<Sender<v1::ChangesUp, v1::ChangesDown>>(
+        [this](const v1::ChangesUp& message) { endpoint_->OnChanges(message); },
+        &endpoint_->changes);
   }
   void Enroll(const v1::EnrollRequest&,
               std::function<void(absl::StatusOr<v1::EnrollResponse>)>) override {}
@@ -212,7 +229,10 @@ TEST(Agent, ServesAccountsOfSeveralWorkersAndEndsWhileTheyWork) {
   }
   std::promise<void> stopped;
   session.Post([&] {
+    endpoint.SendBeat();  // still under way when the streams are gone
     agent.Stop();
+    EXPECT_EQ(endpoint.control, nullptr);
+    EXPECT_EQ(endpoint.changes, nullptr);
     stopped.set_value();
   });
   stopped.get_future().wait();
