@@ -108,9 +108,7 @@ bool AccountController::ProbeCluster(Visit* visit) {
   if (visit->account.connection.kind == api::Connection::Kind::kDialIn) return true;
   const auto cluster = context_->clusters->For(visit->account);
   if (!cluster.ok()) {
-    const bool missing = absl::IsNotFound(cluster.status());
-    visit->conditions.SetProgressing(missing ? kReasonCredentialNotFound : kReasonCredentialInvalid,
-                                     Text(cluster.status()));
+    visit->conditions.SetProgressing(ReasonOf(cluster.status()), Text(cluster.status()));
     visit->retry = true;
     return false;
   }

@@ -115,6 +115,12 @@ void ClusterPool::Forget(const std::string& account_uid) {
   entries_.erase(account_uid);
 }
 
+const char* ReasonOf(const absl::Status& not_connected) {
+  if (absl::IsNotFound(not_connected)) return kReasonCredentialNotFound;
+  if (absl::IsInvalidArgument(not_connected)) return kReasonCredentialInvalid;
+  return kReasonClusterUnreachable;
+}
+
 bool Selected(const api::AgentDeployment& deployment, const api::ClusterAccount& account) {
   if (deployment.selector) return deployment.selector->Matches(account.meta.labels);
   return std::find(deployment.refs.begin(), deployment.refs.end(), account.meta.name) !=

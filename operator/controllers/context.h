@@ -71,6 +71,9 @@ class ClusterPool {
   std::map<std::string, Entry> entries_;  // by ClusterAccount uid
 };
 
+// The condition's reason for an error of ClusterPool::For.
+const char* ReasonOf(const absl::Status& not_connected);
+
 // One holder at a time of what concerns one account: its installation and its removal.
 class AccountLocks {
  public:

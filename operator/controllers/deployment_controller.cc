@@ -121,7 +121,8 @@ void DeploymentController::ResolveAccounts(Visit* visit) {
     if (account.meta.deleting) continue;  // its own controller takes the agent away
     const bool ours = account.agent.uid == spec.meta.uid;
     if (!Selected(spec, account)) {
-      if (ours && !Release(visit, account)) visit->unsettled = true;
+      // One that cannot be let go of, its cluster gone for ever, holds up none of the others.
+      if (ours && !Release(visit, account)) visit->soon = true;
       continue;
     }
     if (ours) {
@@ -174,6 +175,7 @@ bool DeploymentController::Release(Visit* visit, const api::ClusterAccount& acco
         mine.meta.deleting && visit->now_ms / 1000 - since > account.abandon_after_seconds;
     if (!gone.ok() && !give_up) {
       visit->failing.push_back({account.meta.name, kReasonRemovalBlocked, Text(gone.status())});
+      visit->retry = true;
       return false;
     }
     if (gone.ok() && !*gone) return false;

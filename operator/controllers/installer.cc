@@ -153,7 +153,7 @@ void Installer::Install(Visit* visit) {
     visit->observation.problem = std::string(base::View(why.message()));
   };
   auto cluster = context_->clusters->For(visit->account);
-  if (!cluster.ok()) return fail(kReasonCredentialInvalid, cluster.status());
+  if (!cluster.ok()) return fail(ReasonOf(cluster.status()), cluster.status());
   visit->cluster = *std::move(cluster);
   // Before anything else is read or written: the Secret may lead elsewhere by now.
   if (const absl::Status pinned = CheckPin(visit->cluster.get(), visit->account); !pinned.ok()) {

@@ -1,0 +1,76 @@
+// Clusters that are away, for a while or for ever, and what that does to everything else.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "unit/operator/controllers/world.h"
+
+namespace fairlead::op {
+namespace {
+
+using ::testing::HasSubstr;
+
+class LostClusterTest : public ::testing::Test {
+ protected:
+  LostClusterTest() {
+    PutKubeconfig(&servers_);
+    PutAccount(&servers_);
+    PutDeployment(&servers_);
+  }
+  World& world() {
+    if (!world_) world_ = std::make_unique<World>(&servers_);
+    return *world_;
+  }
+  void Rounds(int rounds) {
+    for (int i = 0; i < rounds; ++i) world().Round();
+  }
+  // Of every request to the hub whose target has `part`.
+  void HubFate(const std::string& part, const fakes::FakeHub::Fate& fate) {
+    world().On([&] {
+      servers_.hub.set_script([part, fate](const net::HttpRequest& request) {
+        const bool meant = request.target.find(part) != std::string::npos;
+        return meant ? fate : fakes::FakeHub::Fate{};
+      });
+    });
+  }
+
+  Servers servers_;
+  std::unique_ptr<World> world_;
+};
+
+TEST_F(LostClusterTest, AnAccountThatCannotBeLetGoOfHoldsUpNoOther) {
+  Rounds(4);
+  ASSERT_EQ(world().Hub("clusteraccounts", "spoke")["status"]["agent"]["state"], "Progressing");
+  world().On([&] {
+    PutAccount(&servers_, "next", R"({"connection":{"inCluster":{}},
+        "access":{"profile":"read","level":"Cluster"},"permissions":{"mode":"Unrestricted"}})");
+    servers_.hub.Remove("secrets", kSpace, "spoke-kubeconfig");
+    servers_.hub.Edit("clusteraccounts", kSpace, "spoke", [](Json::Value* live) {
+      (*live)["metadata"]["labels"]["env"] = "other";
+    });
+  });
+  Rounds(4);
+  EXPECT_TRUE(world().Hub("clusteraccounts", "next")["status"]["agent"].isMember("targetRevision"));
+  const Json::Value status = world().Hub("agentdeployments", "agents")["status"];
+  ASSERT_EQ(status["failing"].size(), 1u);
+  EXPECT_EQ(status["failing"][0]["account"], "spoke");
+  EXPECT_EQ(status["failing"][0]["reason"], kReasonRemovalBlocked);
+  EXPECT_EQ(status["accounts"]["desired"], 1);
+  EXPECT_EQ(world().Deployment("agents").outcome, Outcome::kRetry) << "it is tried again";
+  EXPECT_EQ(world().Hub("clusteraccounts", "spoke")["status"]["agent"]["state"], "Progressing")
+      << "still held: something is installed there";
+}
+
+TEST_F(LostClusterTest, WhatIsOnlyAwayIsNoBadCredential) {
+  Rounds(4);
+  HubFate("/secrets/spoke-kubeconfig", {.lost = true});
+  Rounds(2);
+  EXPECT_EQ(world().Condition("clusteraccounts", "spoke", "Ready"), "False/ClusterUnreachable");
+  EXPECT_EQ(world().Condition("agentdeployments", "agents", "Ready"), "False/ClusterUnreachable");
+  HubFate("/secrets/spoke-kubeconfig", {.status = 404, .reason = "NotFound"});
+  Rounds(2);
+  EXPECT_EQ(world().Condition("clusteraccounts", "spoke", "Ready"), "False/CredentialNotFound");
+  EXPECT_EQ(world().Condition("agentdeployments", "agents", "Ready"), "False/CredentialNotFound");
+}
+
+}  // namespace
+}  // namespace fairlead::op
