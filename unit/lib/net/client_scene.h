@@ -97,9 +97,10 @@ class ClientScene : public ::testing::Test {
   void Put(const std::string& name, const std::string& rest = "") {
     server_->Do([&](fakes::FakeKube& kube) { kube.Put("pods", "shop", name, rest); });
   }
-  // The exchange's end; "no end" as an error when it does not come.
+  // The exchange's end; that it does not come fails the test, whatever end was expected.
   absl::Status EndOf(Exchanged* exchange) {
     if (!signal_.Wait([&] { return exchange->end.has_value(); })) {
+      ADD_FAILURE() << "the exchange has no end";
       return absl::InternalError("no end");
     }
     return *exchange->end;

@@ -54,8 +54,8 @@ TEST_P(HttpFaultsTest, AServerSilentAfterTheHandshakeEndsInTime) {
   server_->StallNew(fakes::FakeStall::kAfterHandshake);
   const absl::Status end =
       EndOf(Get(kGet, {.first_byte_timeout = base::milliseconds(GetParam() ? 5000 : 400)}));
-  EXPECT_FALSE(end.ok());
   if (GetParam()) {
+    EXPECT_EQ(end.code(), absl::StatusCode::kUnavailable);
     EXPECT_THAT(end.ToString(), HasSubstr("no connection"))
         << "before its SETTINGS nothing is sent";
   } else {
@@ -98,8 +98,9 @@ TEST_P(HttpFaultsTest, AServerThatReadsNoBodyEndsTheUploadAtTheDeadline) {
   ASSERT_TRUE(EndOf(Get()).ok());
   server_->BlackHole();
   const std::string body(8'000'000, 'b');  // more than socket buffers take
-  EXPECT_FALSE(
-      EndOf(Start({"POST", "/x", {}, body}, {.total_timeout = base::milliseconds(400)})).ok());
+  EXPECT_EQ(
+      EndOf(Start({"POST", "/x", {}, body}, {.total_timeout = base::milliseconds(400)})).code(),
+      absl::StatusCode::kDeadlineExceeded);
   EXPECT_TRUE(ServesAgain());
 }
 
@@ -127,7 +128,7 @@ TEST_P(HttpFaultsTest, AHalfOpenPooledConnectionDoesNotHoldANewWatch) {
   options.lane = Lane::kWatch;
   options.total_timeout = base::Duration::zero();
   options.first_byte_timeout = base::milliseconds(400);
-  EXPECT_FALSE(EndOf(Get(kWatch, options)).ok());
+  EXPECT_EQ(EndOf(Get(kWatch, options)).code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_TRUE(ServesAgain(Lane::kWatch));
 }
 
