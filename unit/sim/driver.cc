@@ -121,7 +121,8 @@ void Driver::WriteOne(size_t account) {
     const uint64_t before = kube.version();
     if (kube.Delete(kind, name_space, name) == before) return;
   } else {
-    const std::string pad(Chance(20) ? Pick(2'000) : 10, 'x');
+    std::string pad(Chance(20) ? Pick(2'000) : 10, 'x');
+    if (kind == "secrets") pad += World::kSecretValue;
     kube.Put(kind, name_space, name,
              StrCat(R"("data":{"n":")", Pick(3), R"(","pad":")", pad, "\"}"));
   }

@@ -41,6 +41,8 @@ class World {
  public:
   static constexpr const char* kKinds[] = {"pods", "configmaps", "secrets", "widgets"};
   static constexpr const char* kNamespaces[] = {"shop", "bank", "club"};
+  // Stands in the values of Secrets and nowhere else: no agent may send it.
+  static constexpr char kSecretValue[] = "value-of-a-secret";
 
   explicit World(const WorldOptions& options);
   ~World();
@@ -75,7 +77,8 @@ class World {
   // How long pieces of the clusters' answers travel: up to this.
   void set_answer_delay(base::Duration most) { answer_delay_ = most; }
 
-  // What of the rows is not what the clusters have; "" = equal.
+  // What of the rows is not what agents have to send of the clusters' objects, or what was sent
+  // that must not be; "" = neither.
   std::string Difference();
   // A batch as people read it.
   static std::string Describe(const endpoint::store::Batch& batch,
@@ -110,6 +113,7 @@ class World {
   std::vector<std::unique_ptr<AgentProcess>> agents_;
   uint64_t processes_ = 0;
   std::function<void(const std::string&)> observer_;
+  std::string leak_;  // the first message that held the value of a Secret
 };
 
 }  // namespace fairlead::sim
