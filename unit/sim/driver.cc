@@ -38,6 +38,7 @@ WorldOptions OptionsOf(uint64_t seed, const std::string& database) {
   options.batch_bytes = One<size_t>({300, 3'000, 262'144}, next());
   options.checkpoint_interval = seconds(One<int>({1, 20, 120}, next()));
   options.most_per_page = One<uint64_t>({0, 1, 3, 7}, next());
+  if (next() % 2 == 0) options.recent_bytes = 16;
   return options;
 }
 

@@ -165,7 +165,7 @@ void World::ChangeAccount(size_t account) {
 
 void World::StartAgent(size_t slot) {
   if (agents_.size() <= slot) agents_.resize(slot + 1);
-  auto process = std::make_unique<AgentProcess>();
+  auto process = std::make_unique<AgentProcess>(agent::RecentHashes(options_.recent_bytes));
   const std::string instance = StrCat("instance-", ++processes_);
   agent::UplinkOptions uplink;
   uplink.endpoints = {"endpoint:1"};
@@ -188,6 +188,7 @@ void World::StartAgent(size_t slot) {
     // Compressed sizes depend on the ids, which are random.
     account.outbox.codec = agent::v1::CODEC_NONE;
     account.seed = base::NextRandom(&random_);
+    account.recent = &process->recent;
     auto transport = std::make_unique<fakes::MemoryTransport>(clusters_[i].get(), &loop_);
     transport->set_unreachable(!reachable_[i]);
     transport->set_delay([this] {

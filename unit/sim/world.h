@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/account/recent_hashes.h"
 #include "agent/agent.h"
 #include "endpoint/fleet/board.h"
 #include "endpoint/registry/registry.h"
@@ -31,6 +32,10 @@ struct WorldOptions {
   size_t batch_bytes = size_t{256} << 10;
   base::Duration checkpoint_interval = base::minutes(2);
   uint64_t most_per_page = 0;
+  // Of each agent's table of recent hashes; 16 = one place. So that a seed's run stays the same, it
+  // is never of a size at which some objects share a place and others do not.
+  size_t recent_bytes = kLargeRecentBytes;
+  static constexpr size_t kLargeRecentBytes = size_t{16} << 20;
 };
 
 // Fairlead whole, on one loop and one thread: clusters (FakeKube), agents, the endpoint's hub, and
@@ -90,6 +95,7 @@ class World {
 
  private:
   struct AgentProcess {
+    agent::RecentHashes recent;  // outlives the accounts
     std::unique_ptr<agent::Agent> agent;
     std::vector<fakes::MemoryTransport*> transports;
   };
