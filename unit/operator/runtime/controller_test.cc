@@ -26,7 +26,7 @@ TEST(Controller, AKeyThatThrowsHurtsItselfOnlyAndIsCounted) {
   controller.Add(kA);
   controller.Add(kB);
   controller.Start();
-  EXPECT_EQ(b_done.get_future().wait_for(std::chrono::seconds(5)), std::future_status::ready);
+  EXPECT_EQ(b_done.get_future().wait_for(std::chrono::seconds(30)), std::future_status::ready);
   controller.Stop();
   EXPECT_GE(metrics
                 .GetCounter("controller_runtime_reconcile_panics_total", "reconciles that threw",
@@ -56,7 +56,7 @@ TEST(Controller, AKeyIsNeverWorkedOnTwiceAtATimeAndAddedMeanwhileRunsOnceMore) {
   self = &controller;
   controller.Add(kA);
   controller.Start();
-  EXPECT_EQ(second.get_future().wait_for(std::chrono::seconds(5)), std::future_status::ready);
+  EXPECT_EQ(second.get_future().wait_for(std::chrono::seconds(30)), std::future_status::ready);
   controller.Stop();
   EXPECT_EQ(most, 1);
   EXPECT_EQ(runs, 2);
@@ -109,7 +109,7 @@ TEST(Controller, AKeyComesBackWhenItAskedTo) {
       &metrics);
   controller.Add(kA);
   controller.Start();
-  EXPECT_EQ(again.get_future().wait_for(std::chrono::seconds(5)), std::future_status::ready);
+  EXPECT_EQ(again.get_future().wait_for(std::chrono::seconds(30)), std::future_status::ready);
   controller.Stop();
 }
 
