@@ -152,13 +152,3 @@ class Fleet:
         for kind in ("clusteraccounts", "agentdeployments"):
             if self.hub.has("crd", f"{kind}.fairlead.dev"):
                 self.hub.kubectl("-n", "fairlead", "delete", kind, "--all", "--timeout=90s")
-
-    def uninstall(self):
-        """In the order that leaves nothing: resources, releases, namespaces."""
-        self.remove_resources()
-        for release, namespace in (("fairlead", "fairlead"), ("fairlead-crds", "default")):
-            self.helm("uninstall", release, "--namespace", namespace, "--ignore-not-found", "--wait")
-        for cluster in self.clusters.values():
-            cluster.kubectl("delete", "namespace", "fairlead", "fairlead-agent", "--ignore-not-found", "--timeout=90s")
-        if self.spoke:  # what the operator shares between accounts and therefore keeps
-            self.spoke.kubectl("delete", "clusterrole", "-l", "app.kubernetes.io/managed-by=fairlead-operator")
