@@ -171,7 +171,6 @@ class Sender : public wire::StreamSender<Out> {
     out_->Close(absl::UnavailableError("fake: the other end closed"), state_->lossy);
   }
   void Send(Out message) override { out_->Send(std::move(message)); }
-  [[nodiscard]] size_t QueuedBytes() const override { return out_->bytes(); }
 
  private:
   std::shared_ptr<State> state_;

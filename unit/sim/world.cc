@@ -182,7 +182,7 @@ void World::StartAgent(size_t slot) {
     account.name = StrCat("account-", i);
     account.access.scheme = "http";
     account.access.host = "cluster";
-    account.pending_bytes = options_.pending_bytes;
+    account.outbox.pending_bytes = options_.pending_bytes;
     account.outbox.batch_raw_bytes = options_.batch_bytes;
     account.outbox.checkpoint_interval = options_.checkpoint_interval;
     // Compressed sizes depend on the ids, which are random.

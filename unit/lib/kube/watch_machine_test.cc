@@ -616,11 +616,22 @@ TEST_F(WatchMachineTest, AStreamThatNeverEndsIsClosed) {
 
 // ---- Refusals.
 
-TEST_F(WatchMachineTest, ForbiddenKeepsEverythingAndAsksAgainSlowly) {
+TEST_F(WatchMachineTest, WhatStaysForbiddenIsAskedForEverMoreRarely) {
+  Watching("41");
+  (void)machine_.OnWatchFailed(Error(403, Reason::kForbidden), now_);
+  EXPECT_LE(machine_.NextWake(), now_ + seconds(1)) << "a server that has just started";
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_THAT(Wake(), ElementsAre("probe"));
+    (void)machine_.OnCheckFailed(Error(403, Reason::kForbidden), now_);
+  }
+  EXPECT_GE(machine_.NextWake(), now_ + seconds(22));
+  EXPECT_LE(machine_.NextWake(), now_ + seconds(38));
+}
+
+TEST_F(WatchMachineTest, ForbiddenKeepsEverything) {
   Watching("41");
   EXPECT_THAT(Words(machine_.OnWatchFailed(Error(403, Reason::kForbidden), now_), true),
               ElementsAre("state Forbidden"));
-  EXPECT_GE(machine_.NextWake(), now_ + minutes(3));
   EXPECT_EQ(machine_.seen_version(), "41");
   EXPECT_THAT(Wake(), ElementsAre("probe"));
   EXPECT_EQ(machine_.state(), WatchState::kForbidden);

@@ -44,9 +44,8 @@ TEST_F(LostClusterTest, AnAccountThatCannotBeLetGoOfHoldsUpNoOther) {
     PutAccount(&servers_, "next", R"({"connection":{"inCluster":{}},
         "access":{"profile":"read","level":"Cluster"},"permissions":{"mode":"Unrestricted"}})");
     servers_.hub.Remove("secrets", kSpace, "spoke-kubeconfig");
-    servers_.hub.Edit("clusteraccounts", kSpace, "spoke", [](Json::Value* live) {
-      (*live)["metadata"]["labels"]["env"] = "other";
-    });
+    servers_.hub.Edit("clusteraccounts", kSpace, "spoke",
+                      [](Json::Value* live) { (*live)["metadata"]["labels"]["env"] = "other"; });
   });
   Rounds(4);
   EXPECT_TRUE(world().Hub("clusteraccounts", "next")["status"]["agent"].isMember("targetRevision"));
