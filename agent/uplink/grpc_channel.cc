@@ -127,7 +127,7 @@ class ClientSender : public wire::StreamSender<Out> {
 
 class GrpcChannel : public wire::AgentChannel {
  public:
-  GrpcChannel(std::shared_ptr<grpc::Channel> channel, base::Loop* loop,
+  GrpcChannel(const std::shared_ptr<grpc::Channel>& channel, base::Loop* loop,
               const ChannelOptions& options)
       : stub_(v1::AgentService::NewStub(channel)),
         loop_(loop),
@@ -213,7 +213,7 @@ std::unique_ptr<wire::AgentChannel> MakeGrpcChannel(const ChannelOptions& option
     if (!options.server_name.empty()) arguments.SetSslTargetNameOverride(options.server_name);
   }
   auto channel = grpc::CreateCustomChannel(options.target, credentials, arguments);
-  return std::make_unique<GrpcChannel>(std::move(channel), loop, options);
+  return std::make_unique<GrpcChannel>(channel, loop, options);
 }
 
 }  // namespace fairlead::agent

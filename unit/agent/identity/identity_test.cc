@@ -178,6 +178,42 @@ TEST_F(IdentityTest, AnExpiredBrokenOrForeignPairIsReplacedByEnrolment) {
   }
 }
 
+// The states of the directory between the steps of storing a renewed pair.
+TEST_F(IdentityTest, ACrashWhileStoringLeavesAPairThatFits) {
+  const net::KeyAndCertificate old = authority_.Pair();
+  const net::KeyAndCertificate fresh = authority_.Pair();
+  WritePair(old);
+  Write("identity/tls.key.new", fresh.key_pem);
+  (void)Start();
+  Write("identity/tls.crt.new", fresh.certificate_pem);
+  (void)Start();
+  std::filesystem::rename(dir_ / "identity/tls.crt.new", dir_ / "identity/tls.crt");
+  (void)Start();
+  (void)Start();
+  EXPECT_THAT(authority_.asked, IsEmpty());
+  ASSERT_EQ(given_.size(), 4U);
+  EXPECT_EQ(given_[0].key_pem, old.key_pem);
+  EXPECT_EQ(given_[1].key_pem, old.key_pem);
+  EXPECT_EQ(given_[2].key_pem, fresh.key_pem);
+  EXPECT_EQ(given_[2].certificate_pem, fresh.certificate_pem);
+  EXPECT_EQ(Stored("tls.key"), fresh.key_pem) << "what was interrupted is finished";
+  EXPECT_EQ(Stored("tls.key.new"), "");
+}
+
+TEST_F(IdentityTest, WhatExpiredWhileItCouldNotBeRenewedIsReplacedWithANewToken) {
+  WritePair(authority_.Pair(3600));
+  const auto keeper = Start();
+  authority_.refusal = absl::UnavailableError("down");
+  loop_.Advance(base::minutes(50));
+  EXPECT_EQ(authority_.asked.back(), "renew");
+  loop_.Advance(base::minutes(20));
+  EXPECT_EQ(given_.size(), 1U);
+  Write("token", "another");
+  authority_.refusal = absl::OkStatus();
+  EXPECT_TRUE(Within(base::minutes(2), [&] { return given_.size() == 2; }));
+  EXPECT_EQ(authority_.asked.back(), "token another");
+}
+
 TEST_F(IdentityTest, ARefusalIsTriedAgainWithBackoffAtTheOtherAddresses) {
   authority_.refusal = absl::PermissionDeniedError("spent");
   const auto keeper = Start();
