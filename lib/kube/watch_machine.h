@@ -42,7 +42,7 @@ struct WatchOptions {
 //   when the server ends them early.
 // Caveat: resourceVersions of one resource are ordered as decimal numbers; another one allows
 //   equality only, and doubt means a snapshot (KEP-5504).
-// Tests: unit/lib/kube/watch_machine_test.cc, watch_model_test.cc. Contract: Kubernetes "API
+// Tests: unit/lib/kube/watch_machine*_test.cc, watch_model_test.cc. Contract: Kubernetes "API
 //   concepts" (efficient detection of changes, retrieving large results in chunks), KEP-956.
 class WatchMachine {
  public:

@@ -242,8 +242,11 @@ TEST_F(IdentityTest, ATokenThatIsNotThereYetIsWaitedFor) {
 TEST_F(IdentityTest, ACertificateForAnotherKeyIsNotTaken) {
   authority_.other_key = true;
   const auto keeper = Start();
+  EXPECT_THAT(authority_.asked, ElementsAre("token secret-token"));
   EXPECT_THAT(given_, IsEmpty());
   EXPECT_EQ(Stored("tls.crt"), "");
+  authority_.other_key = false;
+  EXPECT_TRUE(Within(base::minutes(2), [&] { return given_.size() == 1; }));
 }
 
 TEST_F(IdentityTest, ItRenewsAtTwoThirdsOfTheLifeWithTheCertificateItself) {
@@ -272,7 +275,9 @@ TEST_F(IdentityTest, AFailedRenewalKeepsTheOldCertificateAndGoesOn) {
   const auto keeper = Start();
   authority_.refusal = absl::UnavailableError("down");
   loop_.Advance(base::seconds(kLife * 2 / 3 + 7200));
-  EXPECT_EQ(given_.size(), 1U);
+  ASSERT_GT(authority_.asked.size(), 1U);
+  EXPECT_EQ(authority_.asked.back(), "renew");
+  ASSERT_EQ(given_.size(), 1U);
   EXPECT_EQ(Stored("tls.crt"), given_[0].certificate_pem);
   authority_.refusal = absl::OkStatus();
   EXPECT_TRUE(Within(base::minutes(2), [&] { return given_.size() == 2; }));
@@ -299,6 +304,7 @@ TEST_F(IdentityTest, WhoLosesTheRaceTakesTheWinnersCertificate) {
   const net::KeyAndCertificate winner = authority_.Pair();
   shared_.BeforeWrite([&] { shared_.Set({winner.key_pem, winner.certificate_pem}); });
   const auto keeper = Start(shared_.Open());
+  EXPECT_THAT(authority_.asked, ElementsAre("token secret-token")) << "it was in the race";
   ASSERT_EQ(given_.size(), 1U);
   EXPECT_EQ(given_[0].certificate_pem, winner.certificate_pem);
   EXPECT_EQ(shared_.pair().certificate_pem, winner.certificate_pem);
@@ -322,14 +328,17 @@ TEST_F(IdentityTest, ASecretThatCannotBeReadIsTriedAgainAndTheTokenIsNotSpent) {
   const auto keeper = Start(shared_.Open());
   loop_.Advance(base::minutes(5));
   EXPECT_THAT(authority_.asked, IsEmpty());
+  EXPECT_THAT(given_, IsEmpty());
   shared_.set_code(0);
   loop_.Advance(base::minutes(2));
+  EXPECT_THAT(authority_.asked, ElementsAre("token secret-token"));
   EXPECT_EQ(given_.size(), 1U);
 }
 
 TEST_F(IdentityTest, ASecretThatCannotBeWrittenStillLetsTheAgentWork) {
   shared_.set_write_code(403);
   const auto keeper = Start(shared_.Open());
+  EXPECT_EQ(shared_.last().method, "PATCH") << "it was tried";
   EXPECT_EQ(given_.size(), 1U);
 }
 
