@@ -30,7 +30,7 @@ namespace {
 namespace v1 = fairlead::agent::v1;
 
 constexpr int kEventsPerMessage = 64;
-constexpr size_t kInput = size_t{64} << 10;
+constexpr size_t kInput = size_t{128} << 10;
 
 [[noreturn]] void Die(const char* what) {
   std::fprintf(stderr, "bench-floor: %s\n", what);
@@ -206,6 +206,20 @@ void Write(nghttp2_session* session, SSL* tls) {
   }
 }
 
+// As many records as have arrived and fit, so that few lines stand in two pieces.
+size_t Read(SSL* tls, std::string* input) {
+  size_t size = 0;
+  do {
+    const int count = SSL_read(tls, input->data() + size, static_cast<int>(kInput - size));
+    if (count <= 0) {
+      if (SSL_get_error(tls, count) != SSL_ERROR_WANT_READ) Die("the API server went away");
+      break;
+    }
+    size += static_cast<size_t>(count);
+  } while (kInput - size >= SSL3_RT_MAX_PLAIN_LENGTH && SSL_has_pending(tls) == 1);
+  return size;
+}
+
 int Main(int argc, char** argv) {
   if (argc != 4) Die("usage: bench-floor API_SERVER_PORT SINK_PORT DIR");
   const std::string dir = argv[3];
@@ -216,14 +230,13 @@ int Main(int argc, char** argv) {
   std::string input(kInput + simdjson::SIMDJSON_PADDING, '\0');
   for (;;) {
     Write(session, tls);
-    const int count = SSL_read(tls, input.data(), static_cast<int>(kInput));
-    if (count <= 0) {
-      if (SSL_get_error(tls, count) != SSL_ERROR_WANT_READ) Die("the API server went away");
+    const size_t count = Read(tls, &input);
+    if (count == 0) {
       uplink.Flush();  // nothing for a while
       continue;
     }
     const auto* data = reinterpret_cast<const uint8_t*>(input.data());
-    if (nghttp2_session_mem_recv(session, data, static_cast<size_t>(count)) < 0) Die("HTTP/2");
+    if (nghttp2_session_mem_recv(session, data, count) < 0) Die("HTTP/2");
   }
 }
 

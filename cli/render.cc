@@ -180,7 +180,7 @@ std::string AgeText(int64_t ms) {
   return two(s / 86400, "d", s / 3600 % 24, "h");
 }
 
-Table::Table(std::vector<std::string> headings) : widths_(headings.size()) { Add(headings); }
+Table::Table(const std::vector<std::string>& headings) : widths_(headings.size()) { Add(headings); }
 
 void Table::Add(const std::vector<std::string>& cells) {
   constexpr size_t kMostBytes = 120;

@@ -26,7 +26,7 @@ std::string AgeText(int64_t ms);
 // Columns as wide as what was printed so far needs, so that a table can go on while one watches.
 class Table {
  public:
-  explicit Table(std::vector<std::string> headings);
+  explicit Table(const std::vector<std::string>& headings);
   // Cells are made printable and cut to 120 bytes; an empty one shows "-".
   void Add(const std::vector<std::string>& cells);
   // What was added since the last call; the headings come first, once, also above no rows.

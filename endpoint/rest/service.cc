@@ -150,7 +150,7 @@ RestService::~RestService() = default;
 void RestService::Handle(const net::HttpServerRequest& request, Responder responder) {
   const std::string& path = request.path;
   if (path == "/healthz") return responder->Send(200, "text/plain", "ok\n");
-  if (path == "/readyz") return Readiness(std::move(responder));
+  if (path == "/readyz") return Readiness(responder);
   const Role role = RoleOf(request, *options_.config);
   if (role == Role::kNone) {
     return Fail(*responder, 401, "Unauthorized",
@@ -162,7 +162,7 @@ void RestService::Handle(const net::HttpServerRequest& request, Responder respon
   if (path == "/metrics" && reads) {
     return responder->Send(200, "text/plain; version=0.0.4", options_.metrics->Render());
   }
-  if (path == "/v1/accounts" && reads) return ListAccounts(request, std::move(responder));
+  if (path == "/v1/accounts" && reads) return ListAccounts(request, responder);
   constexpr std::string_view kAccount = "/v1/accounts/";
   if (path.starts_with(kAccount)) {
     std::string name;
@@ -171,22 +171,23 @@ void RestService::Handle(const net::HttpServerRequest& request, Responder respon
       return Fail(*responder, 400, "Invalid",
                   "account names are 1 to 63 letters, digits, '_' and '-'");
     }
-    return Account(request, name, std::move(responder));
+    return Account(request, name, responder);
   }
-  if (path == "/v1/objects" && reads) return Objects(request, std::move(responder));
-  if (path == "/v1/freshness" && reads) return Freshness(request, std::move(responder));
+  if (path == "/v1/objects" && reads) return Objects(request, responder);
+  if (path == "/v1/freshness" && reads) return Freshness(request, responder);
   if (path == "/v1/enrolment-tokens" && request.method == "POST")
-    return CreateToken(request, std::move(responder));
+    return CreateToken(request, responder);
   Fail(*responder, 404, "NotFound",
        StrCat(request.method, " ", path, ": no such path; see docs/reference/rest.md"));
 }
 
-void RestService::Readiness(Responder responder) {
+void RestService::Readiness(const Responder& responder) {
   if (options_.writer->healthy()) return responder->Send(200, "text/plain", "ok\n");
   responder->Send(503, "text/plain", StrCat("store: ", options_.writer->problem(), "\n"));
 }
 
-void RestService::WithRegistry(Responder responder, std::function<void(registry::Registry&)> task) {
+void RestService::WithRegistry(const Responder& responder,
+                               std::function<void(registry::Registry&)> task) {
   const absl::Status queued = options_.writer->Do(
       [registry = options_.registry, task = std::move(task)](store::Store&) { task(*registry); });
   if (!queued.ok()) Fail(*responder, queued);
@@ -221,9 +222,9 @@ std::string RestService::AccountText(const registry::Account& account, bool with
 }
 
 void RestService::Account(const net::HttpServerRequest& request, const std::string& name,
-                          Responder responder) {
-  if (request.method == "PUT") return PutAccount(request, name, std::move(responder));
-  if (request.method == "DELETE") return DeleteAccount(request, name, std::move(responder));
+                          const Responder& responder) {
+  if (request.method == "PUT") return PutAccount(request, name, responder);
+  if (request.method == "DELETE") return DeleteAccount(request, name, responder);
   if (request.method != "GET") {
     return Fail(*responder, 405, "MethodNotAllowed", "an account takes GET, PUT and DELETE");
   }
@@ -235,7 +236,7 @@ void RestService::Account(const net::HttpServerRequest& request, const std::stri
 }
 
 void RestService::PutAccount(const net::HttpServerRequest& request, const std::string& name,
-                             Responder responder) {
+                             const Responder& responder) {
   const auto body = json::ParseJson(request.body);
   if (!body.ok()) return Fail(*responder, body.status());
   if (!body->isObject() || !(*body)["spec"].isObject()) {
@@ -263,7 +264,7 @@ void RestService::PutAccount(const net::HttpServerRequest& request, const std::s
 }
 
 void RestService::DeleteAccount(const net::HttpServerRequest& request, const std::string& name,
-                                Responder responder) {
+                                const Responder& responder) {
   base::U128 uid;
   if (!base::FromHex(net::QueryValue(request.query, "uid"), &uid)) {
     return Fail(*responder, 400, "Invalid",
@@ -281,7 +282,7 @@ void RestService::DeleteAccount(const net::HttpServerRequest& request, const std
 
 // A watch begins with the list, as lines {"type": "PUT", "account": ...}, then "SYNCED", then
 // changes; an empty line every 15 s says that the stream lives.
-void RestService::ListAccounts(const net::HttpServerRequest& request, Responder responder) {
+void RestService::ListAccounts(const net::HttpServerRequest& request, const Responder& responder) {
   const bool watch = net::QueryValue(request.query, "watch") == "true";
   if (watch && watchers_.size() >= kMostWatchers) {
     return Fail(*responder, 503, "Unavailable", "too many watches of the accounts");
@@ -325,7 +326,7 @@ void RestService::AccountChanged(const std::string& name) {
   });
 }
 
-void RestService::Objects(const net::HttpServerRequest& request, Responder responder) {
+void RestService::Objects(const net::HttpServerRequest& request, const Responder& responder) {
   const auto value = [&](const char* key) { return net::QueryValue(request.query, key); };
   store::ObjectPageRequest page;
   page.filter.kind = value("kind");
@@ -379,7 +380,7 @@ void RestService::Objects(const net::HttpServerRequest& request, Responder respo
   });
 }
 
-void RestService::Freshness(const net::HttpServerRequest& request, Responder responder) {
+void RestService::Freshness(const net::HttpServerRequest& request, const Responder& responder) {
   const std::string name = net::QueryValue(request.query, "account");
   if (name.empty()) return Fail(*responder, 400, "Invalid", "say which account: ?account=");
   WithRegistry(responder, [this, alive = std::weak_ptr(alive_), name,
@@ -409,7 +410,7 @@ void RestService::Freshness(const net::HttpServerRequest& request, Responder res
   });
 }
 
-void RestService::CreateToken(const net::HttpServerRequest& request, Responder responder) {
+void RestService::CreateToken(const net::HttpServerRequest& request, const Responder& responder) {
   const auto body = json::ParseJson(request.body);
   if (!body.ok() || !body->isObject())
     return Fail(*responder, 400, "Invalid", "the body must be an object with \"identity\"");

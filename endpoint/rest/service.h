@@ -47,18 +47,19 @@ class RestService : public net::HttpHandler {
 
  private:
   using Responder = std::shared_ptr<net::HttpResponder>;
-  void Account(const net::HttpServerRequest& request, const std::string& name, Responder responder);
+  void Account(const net::HttpServerRequest& request, const std::string& name,
+               const Responder& responder);
   void PutAccount(const net::HttpServerRequest& request, const std::string& name,
-                  Responder responder);
+                  const Responder& responder);
   void DeleteAccount(const net::HttpServerRequest& request, const std::string& name,
-                     Responder responder);
-  void ListAccounts(const net::HttpServerRequest& request, Responder responder);
-  void Objects(const net::HttpServerRequest& request, Responder responder);
-  void Freshness(const net::HttpServerRequest& request, Responder responder);
-  void CreateToken(const net::HttpServerRequest& request, Responder responder);
-  void Readiness(Responder responder);
+                     const Responder& responder);
+  void ListAccounts(const net::HttpServerRequest& request, const Responder& responder);
+  void Objects(const net::HttpServerRequest& request, const Responder& responder);
+  void Freshness(const net::HttpServerRequest& request, const Responder& responder);
+  void CreateToken(const net::HttpServerRequest& request, const Responder& responder);
+  void Readiness(const Responder& responder);
   // Runs on the writer's thread; answers 503 when that has stopped.
-  void WithRegistry(Responder responder, std::function<void(registry::Registry&)> task);
+  void WithRegistry(const Responder& responder, std::function<void(registry::Registry&)> task);
   std::string AccountText(const registry::Account& account, bool with_spec) const;
 
   RestOptions options_;

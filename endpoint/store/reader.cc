@@ -69,6 +69,7 @@ absl::StatusOr<std::vector<KindRow>> KindRows(sql::Connection& connection,
   }
 }
 
+// Of one batch's rows the newest first: versions are decimal numbers.
 absl::StatusOr<std::vector<Anchor>> Anchors(sql::Connection& connection, int64_t kind_id,
                                             const std::string& watch) {
   std::vector<Anchor> anchors;
@@ -76,10 +77,13 @@ absl::StatusOr<std::vector<Anchor>> Anchors(sql::Connection& connection, int64_t
       const auto query,
       connection.Prepare(watch.empty() ? "SELECT namespace, name, uid, resource_version FROM "
                                          "objects WHERE kind = ? AND held = 0 "
-                                         "ORDER BY seq DESC LIMIT ?"
+                                         "ORDER BY seq DESC, length(resource_version) DESC, "
+                                         "resource_version DESC LIMIT ?"
                                        : "SELECT namespace, name, uid, resource_version FROM "
                                          "objects WHERE kind = ? AND held = 0 "
-                                         "AND namespace = ? ORDER BY seq DESC LIMIT ?"));
+                                         "AND namespace = ? "
+                                         "ORDER BY seq DESC, length(resource_version) DESC, "
+                                         "resource_version DESC LIMIT ?"));
   if (watch.empty()) {
     sql::Bind(*query, kind_id, kAnchors);
   } else {

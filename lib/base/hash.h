@@ -15,6 +15,7 @@ struct U128 {
   uint64_t hi = 0;
   uint64_t lo = 0;
 
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the comparison with 0 for a pointer.
   friend auto operator<=>(const U128&, const U128&) = default;
   // Modulo 2^128.
   U128& operator+=(const U128& other) {

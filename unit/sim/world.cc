@@ -3,6 +3,7 @@
 #include <google/protobuf/message_lite.h>
 #include <json/json.h>
 
+#include <algorithm>
 #include <map>
 #include <utility>
 #include <variant>
@@ -253,13 +254,19 @@ std::string World::DifferenceOf(size_t account) {
   return wanted.empty() ? "" : StrCat(wanted.begin()->first, " has no row");
 }
 
+bool World::Listed(size_t account) {
+  if (!reader_) return false;
+  const auto positions = reader_->Positions({Uid(account), 0}, false);
+  return positions.ok() && positions->size() == Watches() &&
+         std::none_of(positions->begin(), positions->end(),
+                      [](const store::Position& one) { return one.resource_version.empty(); });
+}
+
 std::string World::PositionsBehind() {
   for (size_t i = 0; i < clusters_.size(); ++i) {
     const auto positions = reader_->Positions({Uid(i), 0}, false);
     if (!positions.ok()) return positions.status().ToString();
-    const size_t watches =
-        std::size(kKinds) * (options_.per_namespace ? std::size(kNamespaces) : 1);
-    if (positions->size() != watches) {
+    if (positions->size() != Watches()) {
       return StrCat("account-", i, " has ", positions->size(), " positions");
     }
     for (const store::Position& one : *positions) {

@@ -90,6 +90,8 @@ class World {
                               const endpoint::store::BatchResult& result);
   // Which position is not at its cluster's version; "" = none.
   std::string PositionsBehind();
+  // Whether every watch of the account has had its first list.
+  bool Listed(size_t account);
   void Advance(base::Duration by) { loop_.Advance(by); }
   [[nodiscard]] base::Time now() const { return loop_.clock().Now(); }
 
@@ -100,6 +102,9 @@ class World {
     std::vector<fakes::MemoryTransport*> transports;
   };
   endpoint::registry::Account AccountOf(size_t account);
+  [[nodiscard]] size_t Watches() const {
+    return std::size(kKinds) * (options_.per_namespace ? std::size(kNamespaces) : 1);
+  }
   std::string DifferenceOf(size_t account);
 
   WorldOptions options_;

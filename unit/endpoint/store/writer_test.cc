@@ -228,6 +228,19 @@ TEST_F(WriterTest, AnEqualRowTakesTheVersionItHasInANewHistory) {
   EXPECT_EQ(positions->front().anchors[0].resource_version, "7");
 }
 
+TEST_F(WriterTest, TheAnchorsAreTheNewestVersionsOfABatch) {
+  const Checkpoint at{
+      .kind = 0, .watch = "", .history = 1, .resource_version = "5", .rules_hash = "r"};
+  Write(Make(a_, 1, {Upsert("old", "99999", "{}"), at}));
+  Write(Make(a_, 2,
+             {Upsert("a", "100", "{}"), Upsert("b", "8", "{}"), Upsert("c", "9", "{}"),
+              Upsert("d", "12", "{}"), Upsert("e", "101", "{}")}));
+  std::vector<std::string> versions;
+  const auto positions = reader_->Positions(a_, true);
+  for (const Anchor& one : positions->front().anchors) versions.push_back(one.resource_version);
+  EXPECT_THAT(versions, ElementsAre("101", "100", "12", "9"));
+}
+
 // Else the next grant goes on in the old history, whose changes the rows of the new one outrank:
 // they would be ignored for ever.
 TEST_F(WriterTest, AHistoryThatBeganIsNotForgottenWhenItsSnapshotHasNoEnd) {
