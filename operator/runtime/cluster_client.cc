@@ -40,6 +40,7 @@ absl::StatusOr<std::shared_ptr<ClusterClient>> ClusterClient::Make(
   net::HttpClientOptions client;
   client.scheme = access.scheme;
   client.host = access.host;
+  client.address = access.address;
   client.port = access.port;
   client.server_name = access.server_name;
   client.ca_pem = access.ca_pem;
@@ -95,7 +96,8 @@ kube::ApiAnswer ClusterClient::Call(absl::StatusOr<net::HttpRequest> request, bo
         });
   });
   kube::ApiAnswer given = answer.get();
-  if (given.error && given.error->reason == kube::Reason::kTransport) {
+  answers_ = !given.error || given.error->reason != kube::Reason::kTransport;
+  if (!answers_) {
     Pause(options_.pause_after_failure);
   } else if (given.error && given.error->retry_after) {
     Pause(std::min<base::Duration>(*given.error->retry_after, kMostRetryAfter));

@@ -57,6 +57,8 @@ class ClusterClient {
 
   [[nodiscard]] kube::ApiClient* api() { return state_->api.get(); }  // loop thread only
   [[nodiscard]] const std::string& host() const { return host_; }
+  // False after a call that got no answer, until one gets one.
+  [[nodiscard]] bool answers() const { return answers_; }
 
  private:
   struct State {  // lives on the loop
@@ -72,6 +74,7 @@ class ClusterClient {
   std::string host_;
   std::shared_ptr<State> state_ = std::make_shared<State>();
   std::atomic<int64_t> paused_until_ns_{0};
+  std::atomic<bool> answers_{true};
 };
 
 }  // namespace fairlead::op

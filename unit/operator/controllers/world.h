@@ -47,6 +47,7 @@ struct Servers {
   FakeEndpoint endpoint;
   base::ManualClock clock;
   std::atomic<bool> leading{true};
+  ClusterPool::Resolve resolve = ResolveHost;
 };
 
 // One operator process over Servers, without its queues: a test calls the reconcilers, on its own
@@ -76,10 +77,12 @@ class World {
     context.hub = reach(&servers_->hub, "hub");
     context.hub_id = "hub-uid-1";
     context.clusters = std::make_unique<ClusterPool>(
-        context.hub, [this, reach](const kube::ClusterAccess& access) {
+        context.hub,
+        [this, reach](const kube::ClusterAccess& access) {
           dialled.push_back(access);
           return reach(&servers_->spoke, "spoke");
-        });
+        },
+        [this](const std::string& host) { return servers_->resolve(host); }, &servers_->clock);
     context.endpoints["default"] = std::make_unique<EndpointClient>(
         [this] { return servers_->endpoint.Connect(); }, options.may_write);
     context.fleet = std::make_unique<FleetView>(
