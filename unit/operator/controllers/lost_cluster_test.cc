@@ -7,7 +7,7 @@
 namespace fairlead::op {
 namespace {
 
-using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 class LostClusterTest : public ::testing::Test {
  protected:
@@ -44,9 +44,8 @@ TEST_F(LostClusterTest, AnAccountThatCannotBeLetGoOfHoldsUpNoOther) {
     PutAccount(&servers_, "next", R"({"connection":{"inCluster":{}},
         "access":{"profile":"read","level":"Cluster"},"permissions":{"mode":"Unrestricted"}})");
     servers_.hub.Remove("secrets", kSpace, "spoke-kubeconfig");
-    servers_.hub.Edit("clusteraccounts", kSpace, "spoke", [](Json::Value* live) {
-      (*live)["metadata"]["labels"]["env"] = "other";
-    });
+    servers_.hub.Edit("clusteraccounts", kSpace, "spoke",
+                      [](Json::Value* live) { (*live)["metadata"]["labels"]["env"] = "other"; });
   });
   Rounds(4);
   EXPECT_TRUE(world().Hub("clusteraccounts", "next")["status"]["agent"].isMember("targetRevision"));
@@ -58,6 +57,41 @@ TEST_F(LostClusterTest, AnAccountThatCannotBeLetGoOfHoldsUpNoOther) {
   EXPECT_EQ(world().Deployment("agents").outcome, Outcome::kRetry) << "it is tried again";
   EXPECT_EQ(world().Hub("clusteraccounts", "spoke")["status"]["agent"]["state"], "Progressing")
       << "still held: something is installed there";
+}
+
+TEST_F(LostClusterTest, AClusterThatStaysAwayIsWrittenDownOnce) {
+  servers_.pause = base::seconds(15);
+  Rounds(4);
+  world().On([&] {
+    servers_.spoke.set_script(
+        [](const net::HttpRequest&) { return fakes::FakeHub::Fate{.lost = true}; });
+  });
+  Rounds(3);
+  ASSERT_EQ(world().Condition("clusteraccounts", "spoke", "Ready"), "False/ClusterUnreachable");
+  ASSERT_EQ(world().Condition("agentdeployments", "agents", "Ready"), "False/ClusterUnreachable");
+  world().ClearWrites();
+  for (int i = 0; i < 20; ++i) {  // some visits ask the cluster, some fall into a pause
+    servers_.clock.Advance(base::seconds(7));
+    Rounds(1);
+    EXPECT_THAT(world().Writes(), IsEmpty()) << "visit " << i;
+  }
+}
+
+TEST_F(LostClusterTest, AClusterThatAsksForPatienceIsWrittenDownOnce) {
+  Rounds(4);
+  world().On([&] {
+    servers_.spoke.set_script([](const net::HttpRequest&) {
+      return fakes::FakeHub::Fate{
+          .status = 429, .reason = "TooManyRequests", .retry_after_seconds = 15};
+    });
+  });
+  Rounds(3);
+  world().ClearWrites();
+  for (int i = 0; i < 20; ++i) {
+    servers_.clock.Advance(base::seconds(7));
+    Rounds(1);
+    EXPECT_THAT(world().Writes(), IsEmpty()) << "visit " << i;
+  }
 }
 
 TEST_F(LostClusterTest, WhatIsOnlyAwayIsNoBadCredential) {

@@ -48,6 +48,7 @@ struct Servers {
   base::ManualClock clock;
   std::atomic<bool> leading{true};
   ClusterPool::Resolve resolve = ResolveHost;
+  base::Duration pause{};  // of a client whose call got no answer; for operators made from then on
 };
 
 // One operator process over Servers, without its queues: a test calls the reconcilers, on its own
@@ -59,7 +60,7 @@ class World {
     ClusterClient::Options options;
     options.may_write = [this] { return servers_->leading.load(); };
     options.clock = &servers_->clock;
-    options.pause_after_failure = base::seconds(0);
+    options.pause_after_failure = servers_->pause;
     const auto reach = [this, options](fakes::FakeHub* server, const char* name) {
       return ClusterClient::Over(
           std::make_unique<fakes::MemoryTransport>(

@@ -3,8 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <future>
+#include <map>
 
+#include "lib/base/strings.h"
 #include "unit/fakes/fake_hub.h"
 #include "unit/fakes/memory_transport.h"
 
@@ -22,15 +26,21 @@ class ClusterClientTest : public ::testing::Test {
  protected:
   ClusterClientTest() {
     loop_.Start();
+    Connect(base::milliseconds(50));
+  }
+  void Connect(base::Duration timeout) {
     ClusterClient::Options options;
     options.user_agent = "test/1";
-    options.timeout = base::milliseconds(50);
+    options.timeout = timeout;
     options.may_write = [this] { return may_write_; };
     options.clock = &clock_;
-    client_ = ClusterClient::Over(
-        std::make_unique<fakes::MemoryTransport>(
-            [this](const auto& request, auto reply) { hub_.Handle(request, reply); }, &loop_),
-        "there:6443", kube::TokenSource("", ""), options, &loop_);
+    client_ = ClusterClient::Over(std::make_unique<fakes::MemoryTransport>(
+                                      [this](const auto& request, auto reply) {
+                                        if (take_) return take_(request, reply);
+                                        hub_.Handle(request, reply);
+                                      },
+                                      &loop_),
+                                  "there:6443", kube::TokenSource("", ""), options, &loop_);
   }
   ~ClusterClientTest() override {
     client_.reset();
@@ -58,6 +68,7 @@ class ClusterClientTest : public ::testing::Test {
   }
 
   fakes::FakeHub hub_{"hub"};
+  fakes::MemoryTransport::Server take_;  // takes the requests instead; loop thread
   base::ManualClock clock_;
   bool may_write_ = true;
   net::LoopThread loop_{"test"};
@@ -102,11 +113,93 @@ TEST_F(ClusterClientTest, RetryAfterIsKeptAndNothingIsSentBefore) {
   EXPECT_THAT(Requests(), SizeIs(2));
 }
 
+TEST_F(ClusterClientTest, APauseFailsWithTheErrorThatBeganIt) {
+  Script({.lost = true});
+  const kube::ApiError first = *client_->Get(kThing).error;
+  EXPECT_EQ(kube::Describe(*client_->GetPath("/version").error), kube::Describe(first));
+  EXPECT_THAT(Requests(), SizeIs(1));
+  EXPECT_FALSE(client_->answers());
+  clock_.Advance(base::seconds(15));
+  Script({.status = 429, .reason = "TooManyRequests", .retry_after_seconds = 2});
+  const kube::ApiError slow = *client_->Get(kThing).error;
+  EXPECT_NE(kube::Describe(slow), kube::Describe(first));
+  EXPECT_EQ(kube::Describe(*client_->GetPath("/version").error), kube::Describe(slow));
+  EXPECT_TRUE(client_->answers());
+}
+
+TEST_F(ClusterClientTest, NoServerIsWaitedForLongerThanAMinute) {
+  Script({.status = 503, .reason = "ServiceUnavailable", .retry_after_seconds = 86400});
+  client_->Get(kThing);
+  clock_.Advance(base::milliseconds(59'999));
+  client_->Get(kThing);
+  EXPECT_THAT(Requests(), SizeIs(1));
+  clock_.Advance(base::milliseconds(1));
+  client_->Get(kThing);
+  EXPECT_THAT(Requests(), SizeIs(2));
+}
+
+TEST_F(ClusterClientTest, AShorterPauseDoesNotCutALongerOne) {
+  Connect(base::seconds(30));
+  std::map<std::string, std::shared_ptr<fakes::FakeReply>> open;
+  std::promise<void> both_are_under_way;
+  take_ = [&](const net::HttpRequest& request, const std::shared_ptr<fakes::FakeReply>& reply) {
+    open[request.target] = reply;
+    if (open.size() == 2) both_are_under_way.set_value();
+  };
+  auto longer = std::async(std::launch::async, [&] { return client_->GetPath("/longer"); });
+  auto shorter = std::async(std::launch::async, [&] { return client_->GetPath("/shorter"); });
+  both_are_under_way.get_future().wait();
+  const auto refuse = [&](const std::string& target, const std::string& seconds) {
+    On([&] {
+      open[target]->Headers(429, {{"retry-after", seconds}});
+      open[target]->End();
+    });
+  };
+  refuse("/longer", "40");
+  longer.wait();
+  refuse("/shorter", "2");
+  shorter.wait();
+  On([&] { take_ = nullptr; });
+  clock_.Advance(base::milliseconds(39'999));
+  client_->Get(kThing);
+  EXPECT_THAT(Requests(), IsEmpty());
+  clock_.Advance(base::milliseconds(1));
+  client_->Get(kThing);
+  EXPECT_THAT(Requests(), SizeIs(1));
+}
+
+TEST_F(ClusterClientTest, RetryAfterWithAnErrorOfOneObjectPausesNothing) {
+  Script({.status = 404, .reason = "NotFound", .retry_after_seconds = 30});
+  client_->Get(kThing);
+  client_->Get(kThing);
+  EXPECT_THAT(Requests(), SizeIs(2));
+}
+
 TEST_F(ClusterClientTest, WithoutRetryAfterAnErrorPausesNothing) {
   Script({.status = 503, .reason = "ServiceUnavailable"});
   client_->Get(kThing);
   client_->Get(kThing);
   EXPECT_THAT(Requests(), SizeIs(2));
+}
+
+TEST_F(ClusterClientTest, AClusterThatSwallowsPacketsHasOneErrorThatNamesIt) {
+  // The kernel takes connections, and nobody ever says a word on them.
+  boost::asio::io_context io;
+  boost::asio::ip::tcp::acceptor silent(io, {boost::asio::ip::make_address("127.0.0.1"), 0});
+  kube::ClusterAccess access;
+  access.host = "cluster.example.com";
+  access.address = "127.0.0.1";
+  access.port = silent.local_endpoint().port();
+  ClusterClient::Options options;
+  options.timeout = base::milliseconds(200);
+  options.pause_after_failure = base::seconds(0);
+  const auto client = ClusterClient::Make(access, options, &loop_);
+  ASSERT_TRUE(client.ok()) << client.status();
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(
+        kube::Describe(*(*client)->GetPath("/version").error),
+        base::StrCat("Transport: no connection to cluster.example.com:", access.port, " in time"));
+  }
 }
 
 TEST_F(ClusterClientTest, NothingIsSentTwice) {
