@@ -17,7 +17,9 @@ constexpr base::Duration kClosedAfter = base::minutes(6);  // of silence
 // Between patches of a series that goes on: doubling, so that a short one is told soon and whole.
 constexpr base::Duration kFirstWait = base::seconds(10);
 constexpr base::Duration kMostWait = base::minutes(30);
+// Between tries of what failed: doubling, each plus as much again at random.
 constexpr base::Duration kFirstRetry = base::seconds(5);
+constexpr base::Duration kMostRetry = base::minutes(1);
 constexpr size_t kMostNote = 1024;
 constexpr size_t kMostName = 180;
 
@@ -69,7 +71,8 @@ void EventSeries::Forget(base::Time now) {
       it = series_.erase(it);
       continue;
     }
-    if (closed && one.written > 1) one.due = std::min(one.due.value_or(now), now);  // its last word
+    // Its last word; after a failure that waits as any other.
+    if (closed && one.HasLastWord()) one.due = std::min(one.due.value_or(now), now);
     ++it;
   }
 }
@@ -150,12 +153,17 @@ void EventSeries::Done(Result result, base::Time now) {
         series_.erase(found);
         return;
       }
-      if (result == Result::kGone) return;
-      series.due = now + kFirstRetry +
-                   base::Duration(static_cast<int64_t>(base::NextRandom(&random_) %
-                                                       static_cast<uint64_t>(kFirstRetry.count())));
+      if (result == Result::kFailed) series.due = now + RetryIn(series.tries);
       return;
   }
+}
+
+base::Duration EventSeries::RetryIn(int tries) {
+  base::Duration least = kFirstRetry;
+  for (int i = 1; i < tries && least < kMostRetry; ++i) least *= 2;
+  least = std::min<base::Duration>(least, kMostRetry);
+  const auto jitter = base::NextRandom(&random_) % static_cast<uint64_t>(least.count());
+  return least + base::Duration(static_cast<int64_t>(jitter));
 }
 
 std::optional<base::Time> EventSeries::NextWake() const {
@@ -163,7 +171,7 @@ std::optional<base::Time> EventSeries::NextWake() const {
   if (under_way_) return wake;
   for (const auto& [key, one] : series_) {
     base::Time when = one.due.value_or(one.seen + kClosedAfter);
-    if (one.written > 1) when = std::min(when, one.seen + kClosedAfter);
+    if (one.HasLastWord()) when = std::min(when, one.seen + kClosedAfter);
     wake = std::min(wake.value_or(when), when);
   }
   return wake;
