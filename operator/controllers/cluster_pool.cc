@@ -4,6 +4,8 @@
 #include <netdb.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <system_error>
 
 #include "absl/strings/escaping.h"
 #include "lib/base/status.h"
@@ -33,14 +35,18 @@ absl::StatusOr<kube::ClusterAccess> ReadKubeconfig(const Json::Value& secret,
 
 }  // namespace
 
+absl::Status NotResolved(const std::string& host, int gai_error, int system_error) {
+  const std::string why = gai_error == EAI_SYSTEM ? std::generic_category().message(system_error)
+                                                  : gai_strerror(gai_error);
+  return absl::UnavailableError(StrCat("server ", host, ": ", why));
+}
+
 absl::StatusOr<std::vector<std::string>> ResolveHost(const std::string& host) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   const int failed = getaddrinfo(host.c_str(), nullptr, &hints, &found);
-  if (failed != 0) {
-    return absl::UnavailableError(StrCat("server ", host, ": ", gai_strerror(failed)));
-  }
+  if (failed != 0) return NotResolved(host, failed, errno);
   std::vector<std::string> out;
   for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
     char text[INET6_ADDRSTRLEN] = "";

@@ -18,6 +18,9 @@ namespace fairlead::op {
 
 // The addresses of a host, the best first. Unavailable: they are not known now.
 absl::StatusOr<std::vector<std::string>> ResolveHost(const std::string& host);
+// Always Unavailable: a name that does not exist may be made a moment later, and a name server that
+// is asked too early says the same. `gai_error` of getaddrinfo, `system_error` for EAI_SYSTEM.
+absl::Status NotResolved(const std::string& host, int gai_error, int system_error);
 
 // Clients of accounts' clusters, made from live reads of their kubeconfig Secrets.
 //

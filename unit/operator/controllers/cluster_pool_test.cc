@@ -2,8 +2,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netdb.h>
 
 #include <atomic>
+#include <cerrno>
 #include <functional>
 #include <future>
 #include <thread>
@@ -174,6 +176,50 @@ TEST_F(ClusterPoolTest, WhatWasRefusedStaysRefusedWhileOthersAreLookedUp) {
   Resolves(Addresses{"127.0.0.1"});
   ASSERT_FALSE(For().ok());
   WhileALookupIsUnderWay([&] { EXPECT_FALSE(For().ok()); });
+}
+
+TEST_F(ClusterPoolTest, AHubThatAnswersNonsenseIsNoBadCredential) {
+  net::LoopThread loop("hub");
+  loop.Start();
+  {
+    const auto hub = ClusterClient::Over(
+        std::make_unique<fakes::MemoryTransport>(
+            [](const net::HttpRequest&, const std::shared_ptr<fakes::FakeReply>& reply) {
+              reply->Headers(200, {});
+              reply->Data("<html>");
+              reply->End();
+            },
+            &loop),
+        "hub", kube::TokenSource("", ""), {}, &loop);
+    const absl::Status status = ClusterPool(hub, nullptr).For(Account()).status();
+    EXPECT_STREQ(ReasonOf(status), kReasonClusterUnreachable) << status;
+  }
+  std::promise<void> closed;
+  loop.Post([&] { closed.set_value(); });
+  closed.get_future().wait();
+  loop.Stop();
+}
+
+TEST(ResolveHost, WhatIsNotKnownNowIsTriedAgainAndIsNoBadCredential) {
+  for (const int error : {EAI_NONAME, EAI_AGAIN, EAI_FAIL, EAI_FAMILY, EAI_MEMORY, EAI_SYSTEM}) {
+    const absl::Status status = NotResolved(kHost, error, ECONNREFUSED);
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << gai_strerror(error);
+    EXPECT_STREQ(ReasonOf(status), kReasonClusterUnreachable) << gai_strerror(error);
+    EXPECT_THAT(status.ToString(), HasSubstr(kHost));
+  }
+  EXPECT_THAT(NotResolved(kHost, EAI_SYSTEM, ECONNREFUSED).ToString(), HasSubstr("refused"));
+}
+
+TEST(ResolveHost, LiteralsOfBothFamiliesAreTheirOneSpelling) {
+  const std::pair<const char*, const char*> table[] = {{"10.1.2.3", "10.1.2.3"},
+                                                       {"0x0a.1.2.3", "10.1.2.3"},
+                                                       {"2001:DB8:0::1", "2001:db8::1"},
+                                                       {"::ffff:127.0.0.1", "::ffff:127.0.0.1"}};
+  for (const auto& [host, address] : table) {
+    const auto resolved = ResolveHost(host);
+    ASSERT_TRUE(resolved.ok()) << resolved.status();
+    EXPECT_THAT(*resolved, ElementsAre(address));
+  }
 }
 
 TEST_F(ClusterPoolTest, AnotherSecretVersionOrKeyIsAnotherClient) {

@@ -1,6 +1,7 @@
 // Clusters that are away, for a while or for ever, and what that does to everything else.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netdb.h>
 
 #include "unit/operator/controllers/world.h"
 
@@ -100,6 +101,16 @@ TEST_F(LostClusterTest, WhatIsOnlyAwayIsNoBadCredential) {
   Rounds(2);
   EXPECT_EQ(world().Condition("clusteraccounts", "spoke", "Ready"), "False/ClusterUnreachable");
   EXPECT_EQ(world().Condition("agentdeployments", "agents", "Ready"), "False/ClusterUnreachable");
+  HubFate("/secrets/spoke-kubeconfig", {});
+  world().On([&] {
+    servers_.hub.Edit("secrets", kSpace, "spoke-kubeconfig", [](Json::Value* live) {
+      (*live)["data"]["value"] = absl::Base64Escape(Kubeconfig("https://gone.example.com:6443"));
+    });
+  });
+  servers_.resolve = [](const std::string& host) { return NotResolved(host, EAI_NONAME, 0); };
+  Rounds(2);
+  EXPECT_EQ(world().Condition("clusteraccounts", "spoke", "Ready"), "False/ClusterUnreachable");
+  EXPECT_EQ(world().Account("spoke").outcome, Outcome::kRetry);
   HubFate("/secrets/spoke-kubeconfig", {.status = 404, .reason = "NotFound"});
   Rounds(2);
   EXPECT_EQ(world().Condition("clusteraccounts", "spoke", "Ready"), "False/CredentialNotFound");
