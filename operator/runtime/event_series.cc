@@ -11,6 +11,7 @@ namespace fairlead::op {
 
 namespace {
 
+using base::Clipped;
 using base::StrCat;
 
 constexpr base::Duration kClosedAfter = base::minutes(6);  // of silence
@@ -22,12 +23,6 @@ constexpr base::Duration kFirstRetry = base::seconds(5);
 constexpr base::Duration kMostRetry = base::minutes(1);
 constexpr size_t kMostNote = 1024;
 constexpr size_t kMostName = 180;
-
-std::string Clip(const std::string& text, size_t most) {
-  if (text.size() <= most) return text;
-  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80) --most;
-  return text.substr(0, most);
-}
 
 }  // namespace
 
@@ -116,11 +111,11 @@ EventSeries::Request EventSeries::RequestFor(const Series& series) const {
   body["metadata"]["namespace"] = request.name_space;
   body["eventTime"] = series.first_time;
   body["reportingController"] = "fairlead.dev/operator";
-  body["reportingInstance"] = Clip(instance_, 128);
+  body["reportingInstance"] = Clipped(instance_, 128);
   body["type"] = series.event.warning ? "Warning" : "Normal";
-  body["reason"] = Clip(series.event.reason, 128);
-  body["action"] = Clip(series.event.action, 128);
-  body["note"] = Clip(series.event.note, kMostNote);
+  body["reason"] = Clipped(series.event.reason, 128);
+  body["action"] = Clipped(series.event.action, 128);
+  body["note"] = Clipped(series.event.note, kMostNote);
   body["regarding"]["apiVersion"] = of.api_version;
   body["regarding"]["kind"] = of.kind;
   body["regarding"]["name"] = of.name;

@@ -3,7 +3,6 @@
 #include <json/value.h>
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <string>
