@@ -25,7 +25,8 @@ struct AgentOptions {
 // Threads: the agent and its session live on `loop`; each account lives on the worker's loop it was
 //   added with and is reached by Post() in both directions, so accounts of different workers share
 //   nothing. An account's messages keep their order in each direction. What was under way when a
-//   session ended may come after it: it carries its term and is dropped by whoever reads that.
+//   session ended may come after it: grants and batches carry their term and are dropped by whoever
+//   reads that; a status that comes late is followed by the next.
 class Agent : public UplinkListener {
  public:
   Agent(const AgentOptions& options, const UplinkOptions& uplink, Uplink::MakeChannel make_channel,

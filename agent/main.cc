@@ -106,7 +106,8 @@ absl::Status AddAccounts(const Config& config, Workers* workers, Agent* agent) {
     options.recent = &worker.recent;
     options.name = one.name;
     options.seed = base::NextRandom(&seed);
-    options.pending_bytes = static_cast<size_t>(config.pending_bytes) / config.accounts.size();
+    options.outbox.pending_bytes =
+        static_cast<size_t>(config.pending_bytes) / config.accounts.size();
     auto access = one.in_cluster ? kube::InCluster() : kube::LoadKubeconfig(one.kubeconfig_file);
     if (!access.ok()) return base::WithContext(access.status(), base::StrCat("account ", one.name));
     options.access = *access;

@@ -6,6 +6,7 @@
 // usage: bench-floor API_SERVER_PORT SINK_PORT DIR      DIR as WriteCertificates() left it
 #include <arpa/inet.h>
 #include <grpcpp/grpcpp.h>
+#include <netinet/tcp.h>
 #include <nghttp2/nghttp2.h>
 #include <openssl/ssl.h>
 #include <simdjson.h>
@@ -154,6 +155,8 @@ SSL* Connect(int port, const std::string& dir) {
   if (connect(connection, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
     Die("no connection to the API server");
   }
+  const int on = 1;  // else a window update waits for the acknowledgement of the one before
+  setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   SSL* tls = SSL_new(context);
   SSL_set_fd(tls, connection);
   if (SSL_connect(tls) != 1) Die("no TLS with the API server");

@@ -115,7 +115,6 @@ void Sink::OnChangesMessage(Changes* changes, const v1::ChangesUp& message) {
 }
 
 void Sink::OnBatch(Changes* changes, const v1::Batch& batch) {
-  ++counted_.batches;
   counted_.payload_bytes += batch.payload().size();
   if (batch.codec() == v1::CODEC_NONE) {
     EnterFloor(batch.payload());

@@ -29,7 +29,6 @@ class Sink : public wire::AgentService {
     bool complete = false;  // every object is as its last event left it
     uint64_t items = 0;
     uint64_t changes = 0;
-    uint64_t batches = 0;
     uint64_t payload_bytes = 0;  // as on the wire
     uint64_t faults = 0;
     std::string first_fault;

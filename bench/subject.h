@@ -28,7 +28,6 @@ class Subject {
   // Highest and present resident memory; 0 when it is gone.
   [[nodiscard]] int64_t PeakKib() const { return StatusKib("VmHWM:"); }
   [[nodiscard]] int64_t ResidentKib() const { return StatusKib("VmRSS:"); }
-  [[nodiscard]] pid_t pid() const { return pid_; }
 
  private:
   explicit Subject(pid_t pid) : pid_(pid) {}

@@ -92,7 +92,12 @@ def test_api_server_restarted_in_a_storm(setup, api, plane, namespace):
         plane.restart()
     # Lists are unavoidable here: a new server's watch cache begins at its own first list, so it answers
     # 410 to every older position. Until it has read roles and custom resources it answers 403 and 404.
-    verdict.wait_until_equal(setup.database, "prod", api, seconds=75)
+    verdict.wait_until_equal(setup.database, "prod", api, seconds=30)
+    # A kind whose objects are all the same may still be on its way to a list: not in the next test.
+    wait_for("every kind is watched", lambda: serves(setup.agents[0]))
+    lists = setup.agents[0].metric("fairlead_agent_list_pages")
+    time.sleep(3)
+    assert serves(setup.agents[0]) and setup.agents[0].metric("fairlead_agent_list_pages") == lists > 0
 
 
 @pytest.fixture(name="pair")
@@ -221,10 +226,10 @@ def test_objects_are_served_in_pages(setup, api):
     assert len(set(seen)) == len(seen)
 
 
-def test_two_minutes_of_steady_state_change_nothing(setup, plane):
+def test_a_minute_of_steady_state_changes_nothing(setup, plane):
     written = setup.endpoint.metric("fairlead_store_rows_written_total")
     mark = plane.audit_size()
-    time.sleep(120)
+    time.sleep(70)  # a bookmark of each kind comes within it
     mutating = [one for one in plane.audit(since=mark) if one.verb not in ("get", "list", "watch")]
     assert mutating == []
     assert full_lists(plane.audit(since=mark)) == []

@@ -8,6 +8,7 @@
 #include "lib/base/strings.h"
 #include "lib/json/dom.h"
 #include "lib/kube/discovery.h"
+#include "lib/kube/json_value.h"
 #include "lib/log/log.h"
 
 namespace fairlead::agent {
@@ -15,6 +16,7 @@ namespace fairlead::agent {
 namespace {
 
 constexpr size_t kMaxAnswer = size_t{16} << 20;
+constexpr base::Duration kRediscover = base::minutes(1);  // CRDs come and go
 
 kube::ScopeRules ScopeOf(const v1::Scope& from) {
   kube::ScopeRules scope;
@@ -32,11 +34,10 @@ kube::ScopeRules ScopeOf(const v1::Scope& from) {
   return scope;
 }
 
-std::string Member(const std::string& body, const char* object, const char* key) {
-  const auto parsed = json::ParseJson(body);
-  if (!parsed.ok() || !parsed->isObject()) return "";
-  const Json::Value& from = object == nullptr ? *parsed : (*parsed)[object];
-  return from.isObject() && from[key].isString() ? from[key].asString() : "";
+// Null when it is no JSON.
+Json::Value Parsed(const std::string& body) {
+  auto parsed = json::ParseJson(body);
+  return parsed.ok() ? *std::move(parsed) : Json::Value();
 }
 
 }  // namespace
@@ -118,10 +119,13 @@ void Account::Probe() {
     v1::Claim claim;
     claim.set_account_name(name());
     claim.set_api_host(base::StrCat(options_.access.host, ":", options_.access.port));
-    if (status == 200) claim.set_cluster_uid(Member(body, "metadata", "uid"));
+    if (status == 200) {
+      claim.set_cluster_uid(kube::StringAt(kube::At(Parsed(body), "metadata"), "uid"));
+    }
     Get("/version", "", [this, claim](int version_status, const std::string& version) mutable {
-      if (version_status == 200)
-        claim.set_kubernetes_version(Member(version, nullptr, "gitVersion"));
+      if (version_status == 200) {
+        claim.set_kubernetes_version(kube::StringAt(Parsed(version), "gitVersion"));
+      }
       backoff_.Reset();
       host_->OnClaim(claim);
     });
@@ -141,9 +145,7 @@ void Account::OnGrant(const v1::Grant& grant) {
   positions_complete_ = false;
   wire::Outbox::Shard shard{grant.account_uid(), grant.shard(), grant.store_epoch(), grant.term(),
                             grant.last_seq()};
-  wire::OutboxOptions outbox = options_.outbox;
-  outbox.pending_bytes = options_.pending_bytes;
-  outbox_ = std::make_unique<wire::Outbox>(shard, outbox);
+  outbox_ = std::make_unique<wire::Outbox>(shard, options_.outbox);
   log::Info("granted", {{"account", name()}, {"term", grant.term()}, {"seq", grant.last_seq()}});
   // Positions come on another stream and may be faster than their grant.
   const auto early = early_.extract({grant.term(), grant.account_uid()});
@@ -239,7 +241,7 @@ void Account::OnDiscovered(const kube::Discovery& discovery) {
   }
   backoff_.Reset();
   OnWatchState();
-  discover_timer_ = loop_->After(options_.rediscover, [this] { Discover(); });
+  discover_timer_ = loop_->After(kRediscover, [this] { Discover(); });
 }
 
 void Account::OutboxChanged() {
@@ -272,7 +274,7 @@ void Account::Flush() {
     if (!batch->has_value()) break;
     host_->SendBatch(**std::move(batch));
   }
-  if (paused_ && outbox_->pending_bytes() < options_.pending_bytes / 2) {
+  if (paused_ && outbox_->pending_bytes() < options_.outbox.pending_bytes / 2) {
     paused_ = false;
     for (const auto& watcher : watchers_) watcher->SetPaused(false);
   }

@@ -29,9 +29,7 @@ class AccountHost {
 struct AccountOptions {
   std::string name;
   kube::ClusterAccess access;
-  size_t pending_bytes = size_t{16} << 20;
-  wire::OutboxOptions outbox;                    // but pending_bytes
-  base::Duration rediscover = base::minutes(1);  // CRDs come and go
+  wire::OutboxOptions outbox;
   uint64_t seed = 1;
   RecentHashes* recent = nullptr;  // of the account's worker; null: every event is sent
 };
@@ -61,8 +59,6 @@ class Account : public WatchHost {
   void OnAdmit(const v1::SnapshotAdmit& admit);
 
   [[nodiscard]] const std::string& name() const { return options_.name; }
-  // "" without a grant.
-  [[nodiscard]] const std::string& uid() const { return grant_.account_uid(); }
   [[nodiscard]] bool granted() const { return granted_; }
   [[nodiscard]] const WatchCounters& counts() const { return counters_; }
   [[nodiscard]] size_t pending_bytes() const { return outbox_ ? outbox_->pending_bytes() : 0; }

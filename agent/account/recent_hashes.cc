@@ -1,5 +1,6 @@
 #include "agent/account/recent_hashes.h"
 
+#include <algorithm>
 #include <bit>
 
 #include "absl/hash/hash.h"
@@ -9,7 +10,7 @@ namespace fairlead::agent {
 
 // calloc: pages that nobody wrote are not resident.
 RecentHashes::RecentHashes(size_t bytes)
-    : mask_(std::bit_floor(bytes / sizeof(base::U128)) - 1),
+    : mask_(std::bit_floor(std::max(bytes / sizeof(base::U128), size_t{1})) - 1),
       table_(static_cast<base::U128*>(std::calloc(mask_ + 1, sizeof(base::U128)))) {
   FAIRLEAD_CHECK(table_ != nullptr);
 }

@@ -17,16 +17,6 @@ constexpr size_t kMaxErrorBody = size_t{64} << 10;
 constexpr size_t kMaxRereadBody = size_t{4} << 20;
 constexpr size_t kRereadsAtOnce = 8;
 
-kube::WatchOptions OptionsOf(uint64_t seed) {
-  kube::WatchOptions options;
-  options.seed = seed;
-  // After a restart a server answers 404 for custom resources until it has read their definitions.
-  options.missing_retry = base::seconds(10);
-  // ... and 403 to everything until it has read its roles.
-  options.forbidden_retry = base::seconds(30);
-  return options;
-}
-
 v1::Kind KindOf(const kube::ResourceType& type) {
   v1::Kind kind;
   kind.set_group(type.group);
@@ -93,15 +83,14 @@ class Watcher::Request : public net::ResponseHandler {
 // Reads one wanted object again.
 class Watcher::Reread : public net::ResponseHandler {
  public:
-  Reread(Watcher* owner, v1::ObjectName name, uint64_t history)
-      : owner_(owner), name_(std::move(name)), history_(history) {}
+  Reread(Watcher* owner, v1::ObjectName name) : owner_(owner), name_(std::move(name)) {}
   void OnHeaders(int code, const net::Headers&) override { status_ = code; }
   void OnData(std::string_view data) override {
     if (body_.size() + data.size() <= kMaxRereadBody) body_.append(data);
   }
   void OnEnd(const absl::Status& why) override {
     done = true;
-    owner_->OnReread(name_, history_, why.ok() ? status_ : 0, body_);
+    owner_->OnReread(name_, why.ok() ? status_ : 0, body_);
   }
   std::unique_ptr<net::HttpStream> stream;
   bool done = false;
@@ -109,14 +98,13 @@ class Watcher::Reread : public net::ResponseHandler {
  private:
   Watcher* owner_;
   v1::ObjectName name_;
-  uint64_t history_;  // when it was asked for
   int status_ = 0;
   std::string body_;
 };
 
 Watcher::Watcher(const kube::WatchTargetSpec& target, const kube::ScopeRules* scope,
                  WatchHost* host, uint64_t seed)
-    : target_(target), scope_(scope), host_(host), machine_(OptionsOf(seed)) {
+    : target_(target), scope_(scope), host_(host), machine_({.seed = seed}) {
   cut_rules_.secret_data =
       target.type.group.empty() && target.type.resource == "secrets" && !scope->keep_secret_data;
   wire::Outbox::Watch watch;
@@ -134,7 +122,7 @@ void Watcher::Start(const std::optional<v1::Position>& position) {
   const bool same =
       position->rules_hash() == kube::RulesHash(*scope_, target_.type, json::CutRules::kVersion);
   std::optional<kube::SnapshotReason> reason;
-  if (!same && !position->resource_version().empty()) reason = kube::SnapshotReason::kRules;
+  if (!same) reason = kube::SnapshotReason::kRules;
   Apply(machine_.Start(PositionOf(*position), now(), reason));
 }
 
@@ -244,11 +232,14 @@ void Watcher::ApplyOne(const kube::Action& action) {
     host_->OutboxChanged();
   } else if (std::holds_alternative<kube::SnapshotAbandoned>(action)) {
     awaiting_wants_ = false;
+    // What was read for it may be older than the list of the next, which knows what is gone.
     wanted_.clear();
+    rereads_.clear();
+    reread_timer_.reset();
     bodies_ = false;  // some rows may be there now
     outbox->AbandonSnapshot(watch_number_);
   } else if (std::holds_alternative<kube::PositionMoved>(action)) {
-    outbox->Seen(watch_number_, machine_.history(), machine_.seen_version(), false, now());
+    outbox->Seen(watch_number_, machine_.history(), machine_.seen_version(), now());
     host_->OutboxChanged();
   } else if (const auto* state = std::get_if<kube::StateChanged>(&action)) {
     detail_ = state->detail;
@@ -335,8 +326,9 @@ void Watcher::FeedFrame(std::string_view frame) {
   Apply(machine_.OnEvent(type, RefOf(event->object), now()));
   current_ = nullptr;
   if (machine_.seen_version() != seen_before_ && machine_.position_valid()) {
-    host_->outbox()->Seen(watch_number_, machine_.history(), machine_.seen_version(), false, now());
+    host_->outbox()->Seen(watch_number_, machine_.history(), machine_.seen_version(), now());
   }
+  host_->OutboxChanged();
 }
 
 bool Watcher::Wanted(const json::ObjectView& object) const {
@@ -357,7 +349,7 @@ void Watcher::Emit(kube::EventType type, bool wanted) {
       recent->Forget(salt_, object.name_space, object.name);
     } else if (recent->Same(salt_, object.name_space, object.name, content)) {
       ++host_->counters()->unchanged;
-      return host_->OutboxChanged();
+      return;
     }
   }
   v1::Change change;
@@ -373,7 +365,6 @@ void Watcher::Emit(kube::EventType type, bool wanted) {
   }
   ++host_->counters()->changes;
   host_->outbox()->Change(watch_number_, std::move(change), seen_before_, now());
-  host_->OutboxChanged();
 }
 
 void Watcher::EmitItem() {
@@ -453,7 +444,7 @@ void Watcher::PumpRereads() {
     v1::ObjectName name = std::move(wanted_.front());
     wanted_.pop_front();
     const std::string target = kube::ObjectPath(target_.type, name.name_space(), name.name());
-    auto reread = std::make_unique<Reread>(this, std::move(name), machine_.history());
+    auto reread = std::make_unique<Reread>(this, std::move(name));
     net::RequestOptions options;
     options.lane = net::Lane::kWatch;
     ++host_->counters()->rereads;
@@ -463,22 +454,17 @@ void Watcher::PumpRereads() {
   }
 }
 
-// What is gone needs nothing: its DELETED event comes by the watch. What was read in another
-// history may have a version that this one has not reached, and would count as newer than all that
-// follows.
-void Watcher::OnReread(const v1::ObjectName& name, uint64_t history, int status,
-                       const std::string& body) {
-  const bool useless = history != machine_.history();
+// What is gone needs nothing: its DELETED event comes by the watch.
+void Watcher::OnReread(const v1::ObjectName& name, int status, const std::string& body) {
   const bool gone = status == 404 && kube::DecodeError(status, {}, body).ObjectMissing(name.name());
-  if (useless) {
-    // The snapshot that wanted it is no more.
-  } else if (status == 200) {
+  if (status == 200) {
     const auto object = reader_.ReadObject(body, cut_rules_);
     if (object.ok()) {
       seen_before_ = machine_.seen_version();
       current_ = &*object;
       Emit(kube::EventType::kModified, /*wanted=*/true);
       current_ = nullptr;
+      host_->OutboxChanged();
     } else {
       ++host_->counters()->invalid;
     }
@@ -486,7 +472,7 @@ void Watcher::OnReread(const v1::ObjectName& name, uint64_t history, int status,
     if (status == 401) host_->OnUnauthorized();
     wanted_.push_back(name);
   }
-  const bool failed = status != 200 && !gone && !useless;
+  const bool failed = status != 200 && !gone;
   host_->loop()->Post([this, alive = std::weak_ptr(alive_), failed] {
     if (!alive.lock()) return;
     std::erase_if(rereads_, [](const auto& one) { return one->done; });

@@ -105,7 +105,7 @@ class Watcher {
   void EmitItem();
   [[nodiscard]] bool Wanted(const json::ObjectView& object) const;
   void PumpRereads();
-  void OnReread(const v1::ObjectName& name, uint64_t history, int status, const std::string& body);
+  void OnReread(const v1::ObjectName& name, int status, const std::string& body);
   void CheckWants();
   [[nodiscard]] base::Time now() const { return host_->loop()->clock().Now(); }
 

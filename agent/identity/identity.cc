@@ -20,20 +20,30 @@ namespace fairlead::agent {
 
 namespace {
 
-absl::Status WriteFile(const std::string& path, const std::string& text) {
-  const std::string fresh = path + ".new";
-  const int fd = open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  const auto failed = [&](const char* what) {
-    return absl::UnavailableError(base::StrCat(what, " ", path, ": ", std::strerror(errno)));
-  };
-  if (fd < 0) return failed("cannot write");
+constexpr char kKey[] = "tls.key";
+constexpr char kNewKey[] = "tls.key.new";
+constexpr char kCertificate[] = "tls.crt";
+constexpr char kNewCertificate[] = "tls.crt.new";
+
+absl::Status Failed(const char* what, const std::filesystem::path& path) {
+  return absl::UnavailableError(base::StrCat(what, " ", path.string(), ": ", std::strerror(errno)));
+}
+
+absl::Status WriteFile(const std::filesystem::path& path, const std::string& text) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) return Failed("cannot write", path);
   const bool written =
       write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size()) && fsync(fd) == 0;
   close(fd);
-  if (!written) return failed("cannot write");
-  if (rename(fresh.c_str(), path.c_str()) != 0) return failed("cannot replace");
-  return absl::OkStatus();
+  return written ? absl::OkStatus() : Failed("cannot write", path);
 }
+
+absl::Status Replace(const std::filesystem::path& dir, const char* fresh, const char* name) {
+  if (rename((dir / fresh).c_str(), (dir / name).c_str()) == 0) return absl::OkStatus();
+  return Failed("cannot replace", dir / name);
+}
+
+std::string TextOf(const std::filesystem::path& path) { return base::ReadFile(path).value_or(""); }
 
 }  // namespace
 
@@ -57,19 +67,32 @@ void IdentityKeeper::Start() {
 
 bool IdentityKeeper::Load() {
   const std::filesystem::path dir = config_.identity.dir;
-  const auto key = base::ReadFile(dir / "tls.key");
-  const auto certificate = base::ReadFile(dir / "tls.crt");
-  return key.ok() && certificate.ok() && Take(*key, *certificate, dir.string());
+  const std::string certificate = TextOf(dir / kCertificate);
+  std::string key = TextOf(dir / kKey);
+  if (certificate.empty()) return false;
+  // Save() was interrupted between its two renames.
+  const std::string fresh = TextOf(dir / kNewKey);
+  if (!net::KeyFits(key, certificate) && net::KeyFits(fresh, certificate)) {
+    key = fresh;
+    if (const absl::Status done = Replace(dir, kNewKey, kKey); !done.ok()) {
+      log::Warn("the certificate's key keeps its temporary name", {{"error", done}});
+    }
+  }
+  return Take(key, certificate, dir.string());
+}
+
+bool IdentityKeeper::Expired(const std::string& certificate_pem) const {
+  const auto info = net::Describe(certificate_pem);
+  return !info.ok() || info->not_after * 1000 <= loop_->clock().WallMs();
 }
 
 bool IdentityKeeper::Take(const std::string& key_pem, const std::string& certificate_pem,
                           const std::string& where) {
-  const auto info = net::Describe(certificate_pem);
-  if (!info.ok() || !net::KeyFits(key_pem, certificate_pem)) {
+  if (!net::KeyFits(key_pem, certificate_pem)) {
     log::Warn("the stored certificate is not usable; enrolling again", {{"where", where}});
     return false;
   }
-  if (info->not_after * 1000 <= loop_->clock().WallMs()) {
+  if (Expired(certificate_pem)) {
     log::Warn("the stored certificate has expired; enrolling again", {{"where", where}});
     return false;
   }
@@ -100,6 +123,8 @@ void IdentityKeeper::Use(const Credentials& credentials, bool renewal) {
 }
 
 void IdentityKeeper::Enrol(bool renewal) {
+  // What has expired opens no door any more; a new token may lie there.
+  renewal = renewal && !Expired(current_.certificate_pem);
   const auto key = net::NewKey();
   if (!key.ok()) return Retry(renewal, key.status().ToString());
   const auto request = net::NewRequest(*key, config_.identity.name);
@@ -167,8 +192,11 @@ absl::Status IdentityKeeper::Save(const Credentials& credentials) const {
   const std::filesystem::path dir = config_.identity.dir;
   std::error_code ignored;
   std::filesystem::create_directories(dir, ignored);
-  FAIRLEAD_RETURN_IF_ERROR(WriteFile(dir / "tls.key", credentials.key_pem));
-  return WriteFile(dir / "tls.crt", credentials.certificate_pem);
+  // The token is spent: at no moment may the directory hold no pair that fits.
+  FAIRLEAD_RETURN_IF_ERROR(WriteFile(dir / kNewKey, credentials.key_pem));
+  FAIRLEAD_RETURN_IF_ERROR(WriteFile(dir / kNewCertificate, credentials.certificate_pem));
+  FAIRLEAD_RETURN_IF_ERROR(Replace(dir, kNewCertificate, kCertificate));
+  return Replace(dir, kNewKey, kKey);
 }
 
 // A certificate may be due as soon as it is issued: the clocks differ, or the issuer's own end is

@@ -51,7 +51,7 @@ absl::StatusOr<std::unique_ptr<SharedSecret>> SharedSecret::Open(std::string nam
 void SharedSecret::Read(std::function<void(absl::StatusOr<Pair>)> done) {
   auto request = kube::GetRequest({kSecret, name_space_, name_});
   if (!request.ok()) return done(request.status());
-  call_ = client_->Start(*std::move(request), {}, [this, done](const kube::ApiAnswer& answer) {
+  auto answered = [this, done = std::move(done)](const kube::ApiAnswer& answer) {
     if (answer.error) {
       return done(base::WithContext(kube::ToStatus(*answer.error), "read the identity Secret"));
     }
@@ -61,7 +61,8 @@ void SharedSecret::Read(std::function<void(absl::StatusOr<Pair>)> done) {
     }
     resource_version_ = kube::StringAt(kube::At(*object, "metadata"), "resourceVersion");
     done(Pair{Decoded(*object, "tls.key"), Decoded(*object, "tls.crt")});
-  });
+  };
+  call_ = client_->Start(*std::move(request), {}, std::move(answered));
 }
 
 void SharedSecret::Write(const Pair& pair, std::function<void(const absl::Status&)> done) {
@@ -72,7 +73,7 @@ void SharedSecret::Write(const Pair& pair, std::function<void(const absl::Status
   auto request =
       kube::MergePatchRequest({kSecret, name_space_, name_}, json::WriteJson(patch), kManager);
   if (!request.ok()) return done(request.status());
-  call_ = client_->Start(*std::move(request), {}, [this, done](const kube::ApiAnswer& answer) {
+  auto answered = [done = std::move(done)](const kube::ApiAnswer& answer) {
     if (answer.error && answer.error->reason == kube::Reason::kConflict) {
       return done(absl::AbortedError("another replica wrote the identity Secret"));
     }
@@ -80,7 +81,8 @@ void SharedSecret::Write(const Pair& pair, std::function<void(const absl::Status
       return done(base::WithContext(kube::ToStatus(*answer.error), "write the identity Secret"));
     }
     done(absl::OkStatus());
-  });
+  };
+  call_ = client_->Start(*std::move(request), {}, std::move(answered));
 }
 
 }  // namespace fairlead::agent

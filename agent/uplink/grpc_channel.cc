@@ -42,14 +42,8 @@ class ClientStream : public grpc::ClientBidiReactor<Out, In>,
   void Send(Out message) {
     const base::MutexLock lock(mutex_);
     if (closed_) return;
-    queued_bytes_ += message.ByteSizeLong();
     outgoing_.push_back(std::move(message));
     StartWriteLocked();
-  }
-
-  size_t QueuedBytes() {
-    const base::MutexLock lock(mutex_);
-    return queued_bytes_;
   }
 
   // Loop thread: the owner let go.
@@ -71,10 +65,7 @@ class ClientStream : public grpc::ClientBidiReactor<Out, In>,
   void OnWriteDone(bool ok) override {
     const base::MutexLock lock(mutex_);
     writing_ = false;
-    if (!outgoing_.empty()) {
-      queued_bytes_ -= outgoing_.front().ByteSizeLong();
-      outgoing_.pop_front();
-    }
+    if (!outgoing_.empty()) outgoing_.pop_front();
     if (ok) StartWriteLocked();
   }
 
@@ -118,7 +109,6 @@ class ClientStream : public grpc::ClientBidiReactor<Out, In>,
   std::shared_ptr<ClientStream> self_;
   base::Mutex mutex_;
   std::deque<Out> outgoing_;
-  size_t queued_bytes_ = 0;
   bool writing_ = false;
   bool closed_ = false;
 };
@@ -130,7 +120,6 @@ class ClientSender : public wire::StreamSender<Out> {
       : stream_(std::move(stream)) {}
   ~ClientSender() override { stream_->Detach(); }
   void Send(Out message) override { stream_->Send(std::move(message)); }
-  [[nodiscard]] size_t QueuedBytes() const override { return stream_->QueuedBytes(); }
 
  private:
   std::shared_ptr<ClientStream<Out, In>> stream_;
@@ -138,7 +127,7 @@ class ClientSender : public wire::StreamSender<Out> {
 
 class GrpcChannel : public wire::AgentChannel {
  public:
-  GrpcChannel(std::shared_ptr<grpc::Channel> channel, base::Loop* loop,
+  GrpcChannel(const std::shared_ptr<grpc::Channel>& channel, base::Loop* loop,
               const ChannelOptions& options)
       : stub_(v1::AgentService::NewStub(channel)),
         loop_(loop),
@@ -224,7 +213,7 @@ std::unique_ptr<wire::AgentChannel> MakeGrpcChannel(const ChannelOptions& option
     if (!options.server_name.empty()) arguments.SetSslTargetNameOverride(options.server_name);
   }
   auto channel = grpc::CreateCustomChannel(options.target, credentials, arguments);
-  return std::make_unique<GrpcChannel>(std::move(channel), loop, options);
+  return std::make_unique<GrpcChannel>(channel, loop, options);
 }
 
 }  // namespace fairlead::agent

@@ -18,12 +18,12 @@ class CommandFailed(AssertionError):
     pass
 
 
-def run(*command, check=True, stdin=None):
-    """Output of a command, error output included."""
+def run(*command, check=True, stdin=None, errors=subprocess.STDOUT):
+    """Output of a command, error output included; without it (warnings, too) with errors=subprocess.PIPE."""
     done = subprocess.run([str(part) for part in command], env=ENV, input=stdin, text=True, check=False,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                          stdout=subprocess.PIPE, stderr=errors)
     if check and done.returncode != 0:
-        raise CommandFailed(f"{' '.join(str(part) for part in command)}\n{done.stdout}")
+        raise CommandFailed(f"{' '.join(str(part) for part in command)}\n{done.stdout}{done.stderr or ''}")
     return done.stdout
 
 
@@ -47,8 +47,12 @@ class GivenCluster:
         text = "\n---\n".join(one if isinstance(one, str) else json.dumps(one) for one in objects)
         return self.kubectl("apply", "-f", "-", stdin=text)
 
+    def create(self, thing):
+        """Fails when it is there already."""
+        self.kubectl("create", "-f", "-", stdin=json.dumps(thing))
+
     def get(self, *args):
-        return json.loads(self.kubectl("get", *args, "-o", "json"))
+        return json.loads(self.kubectl("get", *args, "-o", "json", errors=subprocess.PIPE))
 
     def has(self, *args):
         return bool(self.kubectl("get", *args, "--ignore-not-found", "-o", "name").strip())
@@ -118,18 +122,25 @@ class Fleet:
         if self.spoke:
             self.spoke.load(CACHE / f"images/agent-{VERSION}.tar")
 
-    def helm(self, *args):
-        return run("helm", "--kubeconfig", self.hub.kubeconfig, *args)
+    def helm(self, *args, **more):
+        return run("helm", "--kubeconfig", self.hub.kubeconfig, *args, **more)
 
-    def install(self, *settings):
-        self.helm("upgrade", "--install", "fairlead-crds", ROOT / "charts/fairlead-crds", "--namespace", "default")
+    def releases(self, label):
+        """(name, namespace) of each helm release in the hub that carries the label, in whatever state it is."""
+        found = self.helm("list", "--all", "--all-namespaces", "--selector", label, "--output", "json", errors=subprocess.PIPE)
+        return [(one["name"], one["namespace"]) for one in json.loads(found)]
+
+    def install(self, *settings, label=None):
+        """`label` is for the releases."""
+        marks = ("--labels", label) if label else ()
+        self.helm("upgrade", "--install", "fairlead-crds", ROOT / "charts/fairlead-crds", "--namespace", "default", *marks)
         values = ["endpoint.persistence.size=", *settings]
         if self.spoke:
             values += ["endpoint.agentService.type=NodePort", f"endpoint.agentService.nodePort={AGENT_PORT}",
                        f"endpoint.agentAddresses={{{self.hub.address()}:{AGENT_PORT}}}"]
         sets = [part for value in values for part in ("--set", value)]
         self.helm("upgrade", "--install", "fairlead", ROOT / "charts/fairlead", "--namespace", "fairlead", "--create-namespace", "--wait",
-                  "--timeout", "120s", *sets)
+                  "--timeout", "120s", *marks, *sets)
 
     def give_kubeconfig(self, name="spoke-kubeconfig"):
         """The spoke's kubeconfig as a Secret of the hub."""
@@ -141,13 +152,3 @@ class Fleet:
         for kind in ("clusteraccounts", "agentdeployments"):
             if self.hub.has("crd", f"{kind}.fairlead.dev"):
                 self.hub.kubectl("-n", "fairlead", "delete", kind, "--all", "--timeout=90s")
-
-    def uninstall(self):
-        """In the order that leaves nothing: resources, releases, namespaces."""
-        self.remove_resources()
-        for release, namespace in (("fairlead", "fairlead"), ("fairlead-crds", "default")):
-            self.helm("uninstall", release, "--namespace", namespace, "--ignore-not-found", "--wait")
-        for cluster in self.clusters.values():
-            cluster.kubectl("delete", "namespace", "fairlead", "fairlead-agent", "--ignore-not-found", "--timeout=90s")
-        if self.spoke:  # what the operator shares between accounts and therefore keeps
-            self.spoke.kubectl("delete", "clusterrole", "-l", "app.kubernetes.io/managed-by=fairlead-operator")

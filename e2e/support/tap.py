@@ -116,8 +116,9 @@ class Tap(grpc.GenericRpcHandler):
 
 
 def traces(canary):
-    """Byte strings of which one is in any text that holds the canary, in the clear, in hex, or in base64 at any offset."""
-    raw = canary.encode()
+    """Byte strings of which one is in any text that holds the canary (text or bytes), in the clear, in hex, or in base64 at
+    any offset."""
+    raw = canary if isinstance(canary, bytes) else canary.encode()
     found = [raw, raw.hex().encode()]
     for before in range(3):
         text = base64.b64encode(b"\0" * before + raw)

@@ -70,15 +70,9 @@ class ServerStream : public grpc::ServerBidiReactor<In, Out>,
   void Send(Out message) {
     const base::MutexLock lock(mutex_);
     if (finished_) return;
-    queued_bytes_ += message.ByteSizeLong();
     outgoing_.push_back(std::move(message));
     StartWriteLocked();
-  }
-  size_t QueuedBytes() {
-    const base::MutexLock lock(mutex_);
-    return queued_bytes_;
-  }
-  // Loop thread: the owner let go.
+  }  // Loop thread: the owner let go.
   void Detach() {
     handler_ = nullptr;
     End(grpc::Status(grpc::StatusCode::CANCELLED, "session ended"));
@@ -104,10 +98,7 @@ class ServerStream : public grpc::ServerBidiReactor<In, Out>,
     {
       const base::MutexLock lock(mutex_);
       writing_ = false;
-      if (!outgoing_.empty()) {
-        queued_bytes_ -= outgoing_.front().ByteSizeLong();
-        outgoing_.pop_front();
-      }
+      if (!outgoing_.empty()) outgoing_.pop_front();
       if (ok) StartWriteLocked();
       if (!finished_) return;
     }
@@ -151,7 +142,6 @@ class ServerStream : public grpc::ServerBidiReactor<In, Out>,
   std::shared_ptr<ServerStream> self_;
   base::Mutex mutex_;
   std::deque<Out> outgoing_;
-  size_t queued_bytes_ = 0;
   bool writing_ = false;
   bool finished_ = false;
   grpc::Status final_status_;
@@ -164,7 +154,6 @@ class ServerSender : public wire::StreamSender<Out> {
       : stream_(std::move(stream)) {}
   ~ServerSender() override { stream_->Detach(); }
   void Send(Out message) override { stream_->Send(std::move(message)); }
-  [[nodiscard]] size_t QueuedBytes() const override { return stream_->QueuedBytes(); }
 
  private:
   std::shared_ptr<ServerStream<In, Out>> stream_;

@@ -42,9 +42,8 @@ Actions WatchMachine::Start(const std::optional<Position>& resume, base::Time no
     Remember({anchor.name_space, anchor.name, anchor.uid, anchor.resource_version});
   }
   after_check_ = snapshot;
-  if (seen_.empty() && !after_check_) after_check_ = SnapshotReason::kFirst;
   // Without a version an empty list proves nothing: what was deleted may be of another history.
-  known_empty_ = resume->count == 0 && resume->anchors.empty() && !seen_.empty();
+  known_empty_ = resume->count == 0 && resume->anchors.empty();
   early_before_ = now;
   BeginCheck();
   return Take();
@@ -209,6 +208,7 @@ Actions WatchMachine::OnWatchOpened(base::Time now) {
 
 void WatchMachine::Progress() {
   watch_backoff_.Reset();
+  refused_delay_ = kFirstRefusedDelay;
   expired_before_ = false;
 }
 
@@ -302,7 +302,10 @@ void WatchMachine::Refused(const ApiError& error, base::Time now) {
   detail_ = Describe(error);
   proven_ = false;
   watch_ = WatchPhase::kWaiting;
-  watch_wake_ = now + Jittered(forbidden ? options_.forbidden_retry : options_.missing_retry);
+  // A server that has just started refuses what it has not read the roles or definitions of yet.
+  const base::Duration most = forbidden ? options_.forbidden_retry : options_.missing_retry;
+  watch_wake_ = now + Jittered(std::min(refused_delay_, most));
+  refused_delay_ = std::min(refused_delay_ * 2, most);
 }
 
 void WatchMachine::CloseWatchLane() {

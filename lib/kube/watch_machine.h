@@ -18,8 +18,10 @@ struct WatchOptions {
   base::BackoffOptions backoff;
   int least_timeout_seconds = 300;  // a watch is asked for a random time between these
   int most_timeout_seconds = 600;
-  base::Duration forbidden_retry = base::minutes(5);  // jittered by a quarter
-  base::Duration missing_retry = base::minutes(2);
+  // What is refused is asked for again after half a second, then ever more rarely up to these;
+  // jittered by a quarter.
+  base::Duration forbidden_retry = base::seconds(30);
+  base::Duration missing_retry = base::seconds(30);
   int streams_per_minute = 4;  // that opened; failures to open follow `backoff`
 };
 
@@ -40,7 +42,7 @@ struct WatchOptions {
 //   when the server ends them early.
 // Caveat: resourceVersions of one resource are ordered as decimal numbers; another one allows
 //   equality only, and doubt means a snapshot (KEP-5504).
-// Tests: unit/lib/kube/watch_machine_test.cc, watch_model_test.cc. Contract: Kubernetes "API
+// Tests: unit/lib/kube/watch_machine*_test.cc, watch_model_test.cc. Contract: Kubernetes "API
 //   concepts" (efficient detection of changes, retrieving large results in chunks), KEP-956.
 class WatchMachine {
  public:
@@ -95,6 +97,8 @@ class WatchMachine {
   [[nodiscard]] uint64_t repeated_events() const { return repeated_events_; }
 
  private:
+  static constexpr base::Duration kFirstRefusedDelay = base::milliseconds(500);
+
   enum class WatchPhase {
     kNone,     // no position to watch from, or stopped
     kWaiting,  // until watch_wake_
@@ -173,6 +177,7 @@ class WatchMachine {
   std::string detail_;  // why we wait
   std::string reported_detail_;
   std::optional<WatchState> refused_;  // kForbidden or kMissing
+  base::Duration refused_delay_ = kFirstRefusedDelay;
 
   uint64_t history_ = 1;
   std::string seen_;

@@ -20,7 +20,8 @@ struct HttpClientOptions {
   std::string key_pem;
   bool http1_only = false;
 
-  base::Duration connect_timeout = base::seconds(15);  // resolve, connect, handshake together
+  base::Duration connect_timeout =
+      base::seconds(15);  // resolve, connect, handshake and SETTINGS together
   // A connection that is silent for ping_after while something is open is asked for a sign of life,
   // and is dead ping_timeout later.
   base::Duration ping_after = base::seconds(30);

@@ -69,13 +69,11 @@ void Outbox::Change(int watch, v1::Change change, const std::string& seen_before
   oldest_ = std::min(oldest_, now);
 }
 
-void Outbox::Seen(int watch, uint64_t history, const std::string& seen, bool urgent,
-                  base::Time now) {
+void Outbox::Seen(int watch, uint64_t history, const std::string& seen, base::Time now) {
   WatchState& state = watches_[static_cast<size_t>(watch)];
   state.history = history;
   state.seen = seen;
   state.seen_at = now;
-  state.urgent = state.urgent || urgent;
   moved_ = true;
   if (last_checkpoint_ == base::Time{}) last_checkpoint_ = now;
 }

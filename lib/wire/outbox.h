@@ -58,9 +58,8 @@ class Outbox {
 
   // `change` without its kind and age. `seen` is the watch's seen version before this event.
   void Change(int watch, agent::v1::Change change, const std::string& seen_before, base::Time now);
-  // Nothing at or before `seen` is missing. `urgent`: to be sent with the next batch, not only
-  // every checkpoint_interval.
-  void Seen(int watch, uint64_t history, const std::string& seen, bool urgent, base::Time now);
+  // Nothing at or before `seen` is missing.
+  void Seen(int watch, uint64_t history, const std::string& seen, base::Time now);
 
   void SnapshotBegin(int watch, agent::v1::SnapshotBegin begin, base::Time now);
   void SnapshotItem(int watch, agent::v1::SnapshotItem item, base::Time now);
@@ -85,7 +84,6 @@ class Outbox {
 
   [[nodiscard]] bool congested() const { return pending_bytes_ > options_.pending_bytes; }
   [[nodiscard]] size_t pending_bytes() const { return pending_bytes_; }
-  [[nodiscard]] size_t pending() const { return live_.size(); }
   [[nodiscard]] uint64_t last_seq() const { return seq_; }
   [[nodiscard]] uint64_t coalesced() const { return coalesced_; }
 
@@ -148,7 +146,7 @@ class Outbox {
   std::vector<WatchState> watches_;
   // Live changes by number; the number is the order, and a coalesced one keeps its own.
   std::map<uint64_t, Live> live_;
-  absl::flat_hash_map<base::U128, uint64_t> by_key_;  // key and watch -> number
+  absl::flat_hash_map<base::U128, uint64_t> by_key_;  // object key -> number
   uint64_t next_live_ = 0;
   std::deque<Part> parts_;
   size_t pending_bytes_ = 0;

@@ -43,7 +43,6 @@ class SnapshotAdmission {
   // Those that took too long count no more.
   [[nodiscard]] std::vector<Ticket> Tick(base::Time now);
 
-  [[nodiscard]] bool Admitted(const Ticket& ticket) const { return admitted_.contains(ticket); }
   [[nodiscard]] size_t admitted() const { return admitted_.size(); }
   [[nodiscard]] size_t waiting() const { return waiting_.size(); }
 

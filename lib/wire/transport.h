@@ -43,7 +43,6 @@ class StreamSender {
   virtual ~StreamSender() = default;
   // Queues; the caller bounds what it queues by credit or by message kind.
   virtual void Send(Out message) = 0;
-  [[nodiscard]] virtual size_t QueuedBytes() const = 0;
 };
 
 // The agent's end: one connection to one endpoint address.

@@ -3,8 +3,9 @@
 
 hub and spoke each have a network namespace and a node of their own. KEEP=1 leaves all of it up and says what to try.
 DEMO_KUBECONFIG uses a cluster that is there already as the hub (and as all there is, without DEMO_SPOKE_KUBECONFIG); IMAGE_LOAD
-is the command that brings an image archive, its last argument, into it (DEMO_SPOKE_IMAGE_LOAD: into the spoke). What was
-installed there is removed at the end, unless KEEP=1. Ends with 0 only when everything it shows was so.
+is the command that brings an image archive, its last argument, into it (DEMO_SPOKE_IMAGE_LOAD: into the spoke). What the
+demo makes carries the label fairlead.dev/demo=true and is removed at the end, unless KEEP=1; a cluster whose namespaces or CRDs of
+those names no demo made is refused before anything is changed. Ends with 0 only when everything it shows was so.
 """
 import os
 import pathlib
@@ -21,11 +22,10 @@ from e2e.support.api import ApiError  # noqa: E402
 from e2e.support.probe import Probe  # noqa: E402
 from e2e.support.storm import Storm  # noqa: E402
 from e2e.support.system import CACHE, wait_for  # noqa: E402
+from tools.demo.ours import LABEL, SPACE, STORM, Ours, namespace  # noqa: E402
 
 CHANGES = 200
 ACCOUNTS = (ROOT / "tools/demo/accounts.yaml").read_text(encoding="utf-8")
-SPACE, STORM = "fairlead-demo", "fairlead-demo-storm"  # what the demo creates is in these
-OURS = "fairlead.dev/demo"  # a label of namespace fairlead: installed by a demo, so a demo may remove it
 STARTED = time.monotonic()
 
 
@@ -38,11 +38,13 @@ class OwnClusters:
 
     def __init__(self):
         self.fleet = fleet.Fleet(fleet.Cluster(1), fleet.Cluster(2))
+        self.ours = Ours(self.fleet)
 
     def up(self):
         for name, cluster in self.fleet.clusters.items():
             say(f"cluster {cluster.number}, {name}: etcd, kube-apiserver, controller-manager, scheduler, kubelet, containerd")
             cluster.up()
+        self.ours.claim()
 
     def down(self):
         for cluster in self.fleet.clusters.values():
@@ -74,17 +76,19 @@ class GivenClusters:
                              "  IMAGE_LOAD='kind load image-archive --name NAME' or IMAGE_LOAD='tools/cluster/cluster load 1'")
         there = fleet.GivenCluster(spoke, os.environ.get("DEMO_SPOKE_IMAGE_LOAD", load)) if spoke else None
         self.fleet = fleet.Fleet(fleet.GivenCluster(hub, load), there)
+        self.ours = Ours(self.fleet)
         self._touched = False
 
     def up(self):
         for name, cluster in self.fleet.clusters.items():
             say(f"{name}: {cluster.api().host}, by {cluster.kubeconfig}")
             cluster.up()
-        hub = self.fleet.hub
-        if hub.has("namespace", "fairlead") and not hub.has("namespace", "-l", f"{OURS}=true", "--field-selector=metadata.name=fairlead"):
-            raise SystemExit("demo: that cluster has a namespace fairlead which no demo made; it is left as it is")
+        refused = self.ours.refusals()
+        if refused:
+            raise SystemExit("demo: nothing was changed, because\n- " + "\n- ".join(refused))
         self._touched = True
-        self.fleet.remove_resources()  # of an earlier demo, which may have had a spoke
+        self.ours.claim()
+        self.ours.remove_resources()  # of an earlier demo, which may have had a spoke
         if not (CACHE / "images/pause-1.tar").exists():
             fleet.run(ROOT / "tools/image/pause")
         for cluster in self.fleet.clusters.values():
@@ -94,9 +98,7 @@ class GivenClusters:
         if not self._touched:
             return
         say("removing what was installed")
-        self.fleet.uninstall()
-        for cluster in self.fleet.clusters.values():
-            cluster.kubectl("delete", "namespace", SPACE, STORM, "--ignore-not-found", "--timeout=90s")
+        self.ours.remove()
         say("the clusters are as they were")
 
     def rows(self):
@@ -110,10 +112,7 @@ class GivenClusters:
 def install(both):
     both.images()
     say("images built and loaded, without a registry")
-    both.install()
-    both.hub.kubectl("label", "namespace", "fairlead", f"{OURS}=true", "--overwrite")
-    for cluster in both.clusters.values():
-        cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SPACE}})
+    both.install(label=LABEL)
     say("Fairlead is installed: helm install fairlead-crds, fairlead")
 
 
@@ -167,7 +166,7 @@ def latencies(stored, apis):
 
 
 def failover(stored, account, cluster, api):
-    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": STORM}})
+    cluster.create(namespace(STORM))
     storm = Storm(api, STORM, writes=10**6, rate=250, threads=12, kinds=("ConfigMap", "Pod")).start()
     try:
         storm.wait_until_fast()
@@ -197,7 +196,10 @@ def show(clusters):
     both = clusters.fleet
     clusters.up()
     install(both)
-    add_accounts(both)
+    try:
+        add_accounts(both)
+    finally:
+        clusters.ours.label_roles()
     stored = clusters.rows()
     try:
         apis = {name: cluster.api() for name, cluster in both.clusters.items()}

@@ -135,7 +135,6 @@ class Sender : public wire::StreamSender<Message> {
       : receive_(std::move(receive)), back_(back) {}
   ~Sender() override { *back_ = nullptr; }
   void Send(Message message) override { receive_(message); }
-  [[nodiscard]] size_t QueuedBytes() const override { return 0; }
 
  private:
   std::function<void(const Message&)> receive_;

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <yaml-cpp/yaml.h>
 
+#include <regex>
+
 #include "lib/json/dom.h"
 
 namespace fairlead::cli {
@@ -53,24 +55,76 @@ TEST(RenderYaml, NestsMapsAndLists) {
   EXPECT_EQ(ToYaml(J("\"x\"")), "x\n");
 }
 
+// Whether a plain scalar is a null, boolean, number, time, merge or value to a reader of YAML 1.1
+// or of 1.2. Source: https://yaml.org/type/ and YAML 1.2.2, section 10.3.2.
+bool IsNoString(const std::string& plain) {
+  static const std::regex kOthers(
+      "~?|null|Null|NULL|"
+      "[yYnN]|yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF|"
+      "[-+]?(0b[01_]+|0o[0-7]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*(:[0-5]?[0-9])*)|"
+      "[-+]?([0-9][0-9_]*\\.?[0-9_]*|\\.[0-9][0-9_]*)([eE][-+]?[0-9]+)?|"
+      "[-+]?\\.(inf|Inf|INF)|\\.(nan|NaN|NAN)|"
+      "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt \\t].*)?|"
+      "<<|=");
+  return std::regex_match(plain, kOthers);
+}
+
+TEST(RenderYaml, StringsThatReadAsSomethingElseAreQuoted) {
+  for (const char* text : {"true",
+                           "No",
+                           "y",
+                           "N",
+                           "off",
+                           "null",
+                           "~",
+                           "",
+                           "1",
+                           "1e3",
+                           "+1",
+                           "0x1f",
+                           "0o17",
+                           "1_000",
+                           "1:30",
+                           "-1",
+                           ".5",
+                           "12.5",
+                           "5.",
+                           ".inf",
+                           ".nan",
+                           "2026-01-01",
+                           "2026-01-01T00:00:00Z",
+                           "<<",
+                           "="}) {
+    EXPECT_TRUE(IsNoString(text)) << "so the check below would see it: " << text;
+    Json::Value value;
+    value["k"].append(text);
+    value["m"][text] = text;
+    EXPECT_EQ(ToYaml(text), std::string("\"") + text + "\"\n");
+    const YAML::Node read = YAML::Load(ToYaml(value));
+    EXPECT_EQ(read["k"][0].Tag(), "!") << text;  // quoted
+    EXPECT_EQ(read["m"].begin()->first.Tag(), "!") << text;
+    EXPECT_EQ(read["m"].begin()->second.Tag(), "!") << text;
+  }
+}
+
 // An independent reader agrees that every string stays a string with the same bytes.
 TEST(RenderYaml, StringsStayStrings) {
   for (const char* text :
-       {"true", "No",  "null", "~",    "",         "1",          "1e3",
-        "0x1f", "-",   "- a",  "a: b", "a #b",     "#c",         "*a",
-        "&a",   "!t",  "%x",   "@x",   "`x",       "a\nb",       " a",
-        "a ",   "[x]", "{x}",  "'x'",  "\"x\"",    "2026-01-01", "a,b",
-        "?",    ":",   "|",    ">",    "/usr/bin", "v1.2.3",     "gr\xc3\xbc\xc3\x9f",
-        "\\",   "=",   "<<",   ".inf"}) {
+       {"-",  "- a",   "a: b",  "a #b",  "#c",  "*a",  "&a",       "!t",     "%x",
+        "@x", "`x",    "a\nb",  " a",    "a ",  "[x]", "{x}",      "'x'",    "\"x\"",
+        "?",  ":",     "|",     ">",     "a,b", "\\",  "/usr/bin", "v1.2.3", "gr\xc3\xbc\xc3\x9f",
+        "e3", "truer", "nully", "x0x1f", "...", "---", "true",     "1",      "null"}) {
     Json::Value value;
     value["k"].append(text);
+    value["m"][text] = text;
     const YAML::Node read = YAML::Load(ToYaml(value));
-    ASSERT_TRUE(read["k"][0].IsScalar()) << text;
-    EXPECT_EQ(read["k"][0].Scalar(), text);
-    // Quoted scalars have the tag "!": they are no number, boolean or null to any reader.
-    bool boolean = false;
-    const bool quoted = read["k"][0].Tag() == "!";
-    EXPECT_TRUE(quoted || !YAML::convert<bool>::decode(read["k"][0], boolean)) << text;
+    ASSERT_TRUE(read.IsMap() && read["k"].IsSequence() && read["m"].IsMap()) << text;
+    for (const YAML::Node& one :
+         {YAML::Node(read["k"][0]), read["m"].begin()->first, read["m"].begin()->second}) {
+      ASSERT_TRUE(one.IsScalar()) << text;
+      EXPECT_EQ(one.Scalar(), text);
+      EXPECT_TRUE(one.Tag() == "!" || !IsNoString(one.Scalar())) << text;
+    }
   }
 }
 

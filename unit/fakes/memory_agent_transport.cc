@@ -33,6 +33,7 @@ struct MemoryAgentNetwork::State {
   std::function<base::Duration(Lane)> delay;
   bool lossy = false;
   std::array<bool, 4> stalled{};
+  std::function<void(const google::protobuf::MessageLite&)> observer;  // of what agents send
   std::vector<std::weak_ptr<CallBase>> calls;
 
   [[nodiscard]] bool Stalled(Lane lane) const { return stalled[static_cast<size_t>(lane)]; }
@@ -59,6 +60,8 @@ class Pipe : public std::enable_shared_from_this<Pipe<Message>> {
   }
   void Send(Message message) {
     if (closed_) return;
+    const bool up = lane_ == Lane::kControlUp || lane_ == Lane::kChangesUp;
+    if (up && state_->observer) state_->observer(message);
     bytes_ += message.ByteSizeLong();
     Push(std::move(message));
   }
@@ -168,7 +171,6 @@ class Sender : public wire::StreamSender<Out> {
     out_->Close(absl::UnavailableError("fake: the other end closed"), state_->lossy);
   }
   void Send(Out message) override { out_->Send(std::move(message)); }
-  [[nodiscard]] size_t QueuedBytes() const override { return out_->bytes(); }
 
  private:
   std::shared_ptr<State> state_;
@@ -240,6 +242,11 @@ void MemoryAgentNetwork::Serve(wire::AgentService* service) { state_->service = 
 
 std::unique_ptr<wire::AgentChannel> MemoryAgentNetwork::Connect(const wire::Peer& peer) {
   return std::make_unique<Channel>(state_, peer);
+}
+
+void MemoryAgentNetwork::Observe(
+    std::function<void(const google::protobuf::MessageLite&)> observer) {
+  state_->observer = std::move(observer);
 }
 
 void MemoryAgentNetwork::set_delay(std::function<base::Duration(Lane)> delay) {

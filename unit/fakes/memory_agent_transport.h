@@ -7,6 +7,10 @@
 #include "lib/base/loop.h"
 #include "lib/wire/transport.h"
 
+namespace google::protobuf {
+class MessageLite;
+}  // namespace google::protobuf
+
 namespace fairlead::fakes {
 
 // Agents' connections to one endpoint address, in memory and on one loop: wire::AgentChannel at one
@@ -27,6 +31,9 @@ class MemoryAgentNetwork {
   void Serve(wire::AgentService* service);
   // As an agent with `peer`'s certificate. The network must outlive the channel and its streams.
   [[nodiscard]] std::unique_ptr<wire::AgentChannel> Connect(const wire::Peer& peer);
+
+  // Sees every message that an agent sends on a stream, when it is sent.
+  void Observe(std::function<void(const google::protobuf::MessageLite&)> observer);
 
   // ---- Faults.
   // How long each message travels; asked in the order of sending. Null = no time.

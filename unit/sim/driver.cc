@@ -38,6 +38,7 @@ WorldOptions OptionsOf(uint64_t seed, const std::string& database) {
   options.batch_bytes = One<size_t>({300, 3'000, 262'144}, next());
   options.checkpoint_interval = seconds(One<int>({1, 20, 120}, next()));
   options.most_per_page = One<uint64_t>({0, 1, 3, 7}, next());
+  if (next() % 2 == 0) options.recent_bytes = 16;
   return options;
 }
 
@@ -121,7 +122,8 @@ void Driver::WriteOne(size_t account) {
     const uint64_t before = kube.version();
     if (kube.Delete(kind, name_space, name) == before) return;
   } else {
-    const std::string pad(Chance(20) ? Pick(2'000) : 10, 'x');
+    std::string pad(Chance(20) ? Pick(2'000) : 10, 'x');
+    if (kind == "secrets") pad += World::kSecretValue;
     kube.Put(kind, name_space, name,
              StrCat(R"("data":{"n":")", Pick(3), R"(","pad":")", pad, "\"}"));
   }

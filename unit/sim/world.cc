@@ -1,5 +1,6 @@
 #include "unit/sim/world.h"
 
+#include <google/protobuf/message_lite.h>
 #include <json/json.h>
 
 #include <map>
@@ -20,10 +21,11 @@ using base::StrCat;
 
 namespace {
 
-// What of an object must be equal (DESIGN section 11), as one text.
-std::string Content(const std::string& text, bool secret) {
+// What an agent sends of an object, and so what its row must be: the object after the cut rules,
+// which stand here a second time on purpose.
+std::string Cut(const std::string& text, bool secret) {
   auto value = json::ParseJson(text);
-  if (!value.ok()) return StrCat("not JSON: ", text);
+  FAIRLEAD_CHECK(value.ok());
   value->removeMember("apiVersion");
   value->removeMember("kind");
   (*value)["metadata"].removeMember("resourceVersion");
@@ -32,6 +34,12 @@ std::string Content(const std::string& text, bool secret) {
     value->removeMember("stringData");
   }
   return json::WriteJson(*value);
+}
+
+// The same without any cut: what arrived too much must be seen.
+std::string Whole(const std::string& text) {
+  const auto value = json::ParseJson(text);
+  return value.ok() ? json::WriteJson(*value) : StrCat("not JSON: ", text);
 }
 
 std::string Word(const store::Batch& batch, const store::Change& change) {
@@ -83,6 +91,12 @@ World::World(const WorldOptions& options) : options_(options), random_(options.s
     reachable_.push_back(true);
     generations_.push_back(1);
   }
+  // With CODEC_NONE a batch's payload stands in its message as it is.
+  network_.Observe([this](const google::protobuf::MessageLite& message) {
+    if (leak_.empty() && message.SerializeAsString().find(kSecretValue) != std::string::npos) {
+      leak_ = StrCat("a ", message.GetTypeName(), " held the value of a Secret");
+    }
+  });
 }
 
 World::~World() {
@@ -151,7 +165,7 @@ void World::ChangeAccount(size_t account) {
 
 void World::StartAgent(size_t slot) {
   if (agents_.size() <= slot) agents_.resize(slot + 1);
-  auto process = std::make_unique<AgentProcess>();
+  auto process = std::make_unique<AgentProcess>(agent::RecentHashes(options_.recent_bytes));
   const std::string instance = StrCat("instance-", ++processes_);
   agent::UplinkOptions uplink;
   uplink.endpoints = {"endpoint:1"};
@@ -168,12 +182,13 @@ void World::StartAgent(size_t slot) {
     account.name = StrCat("account-", i);
     account.access.scheme = "http";
     account.access.host = "cluster";
-    account.pending_bytes = options_.pending_bytes;
+    account.outbox.pending_bytes = options_.pending_bytes;
     account.outbox.batch_raw_bytes = options_.batch_bytes;
     account.outbox.checkpoint_interval = options_.checkpoint_interval;
     // Compressed sizes depend on the ids, which are random.
     account.outbox.codec = agent::v1::CODEC_NONE;
     account.seed = base::NextRandom(&random_);
+    account.recent = &process->recent;
     auto transport = std::make_unique<fakes::MemoryTransport>(clusters_[i].get(), &loop_);
     transport->set_unreachable(!reachable_[i]);
     transport->set_delay([this] {
@@ -198,6 +213,7 @@ void World::SetReachable(size_t account, bool reachable) {
 }
 
 std::string World::Difference() {
+  if (!leak_.empty()) return leak_;
   for (size_t i = 0; i < clusters_.size(); ++i) {
     if (std::string found = DifferenceOf(i); !found.empty()) {
       return StrCat("account-", i, ": ", found);
@@ -212,7 +228,7 @@ std::string World::DifferenceOf(size_t account) {
   for (const char* kind : kKinds) {
     for (const auto& [name_space, name] : clusters_[account]->Names(kind)) {
       wanted[StrCat(kind, " ", name_space, "/", name)] =
-          Content(clusters_[account]->Text(kind, name_space, name), std::string("secrets") == kind);
+          Cut(clusters_[account]->Text(kind, name_space, name), std::string("secrets") == kind);
     }
   }
   store::ObjectPageRequest all;
@@ -229,8 +245,8 @@ std::string World::DifferenceOf(size_t account) {
       continue;
     }
     if (row.held) return StrCat(name, " is there and its row is held");
-    if (Content(row.body, row.kind.resource == "secrets") != found->second) {
-      return StrCat(name, " is ", found->second, " and its row ", row.body);
+    if (Whole(row.body) != found->second) {
+      return StrCat(name, " should be ", found->second, " and its row is ", row.body);
     }
     wanted.erase(found);
   }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/account/recent_hashes.h"
 #include "agent/agent.h"
 #include "endpoint/fleet/board.h"
 #include "endpoint/registry/registry.h"
@@ -31,6 +32,10 @@ struct WorldOptions {
   size_t batch_bytes = size_t{256} << 10;
   base::Duration checkpoint_interval = base::minutes(2);
   uint64_t most_per_page = 0;
+  // Of each agent's table of recent hashes; 16 = one place. So that a seed's run stays the same, it
+  // is never of a size at which some objects share a place and others do not.
+  size_t recent_bytes = kLargeRecentBytes;
+  static constexpr size_t kLargeRecentBytes = size_t{16} << 20;
 };
 
 // Fairlead whole, on one loop and one thread: clusters (FakeKube), agents, the endpoint's hub, and
@@ -41,6 +46,8 @@ class World {
  public:
   static constexpr const char* kKinds[] = {"pods", "configmaps", "secrets", "widgets"};
   static constexpr const char* kNamespaces[] = {"shop", "bank", "club"};
+  // Stands in the values of Secrets and nowhere else: no agent may send it.
+  static constexpr char kSecretValue[] = "value-of-a-secret";
 
   explicit World(const WorldOptions& options);
   ~World();
@@ -75,7 +82,8 @@ class World {
   // How long pieces of the clusters' answers travel: up to this.
   void set_answer_delay(base::Duration most) { answer_delay_ = most; }
 
-  // What of the rows is not what the clusters have; "" = equal.
+  // What of the rows is not what agents have to send of the clusters' objects, or what was sent
+  // that must not be; "" = neither.
   std::string Difference();
   // A batch as people read it.
   static std::string Describe(const endpoint::store::Batch& batch,
@@ -87,6 +95,7 @@ class World {
 
  private:
   struct AgentProcess {
+    agent::RecentHashes recent;  // outlives the accounts
     std::unique_ptr<agent::Agent> agent;
     std::vector<fakes::MemoryTransport*> transports;
   };
@@ -110,6 +119,7 @@ class World {
   std::vector<std::unique_ptr<AgentProcess>> agents_;
   uint64_t processes_ = 0;
   std::function<void(const std::string&)> observer_;
+  std::string leak_;  // the first message that held the value of a Secret
 };
 
 }  // namespace fairlead::sim

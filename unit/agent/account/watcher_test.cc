@@ -34,7 +34,7 @@ class WatcherTest : public ::testing::Test, public WatchHost {
   RecentHashes* recent() override { return &recent_; }
   base::Loop* loop() override { return &loop_; }
   WatchCounters* counters() override { return &counters_; }
-  void OutboxChanged() override {}
+  void OutboxChanged() override { wake_ = outbox_->NextWake(); }
   void AskSnapshot(const std::string& snapshot_id, kube::SnapshotReason) override {
     asked_.push_back(snapshot_id);
   }
@@ -93,6 +93,7 @@ class WatcherTest : public ::testing::Test, public WatchHost {
   kube::ScopeRules scope_{.level_cluster = true};
   WatchCounters counters_;
   std::vector<std::string> asked_;
+  base::Time wake_;  // of the outbox, when its owner was told last
   RecentHashes recent_{size_t{64} << 10};
   std::unique_ptr<wire::Outbox> outbox_;
   std::unique_ptr<Watcher> watcher_;
@@ -170,6 +171,35 @@ TEST_F(WatcherTest, AWantedObjectThatIsGoneHoldsNothingUp) {
   EXPECT_THAT(Sent(), ElementsAre("-web", "end", "checkpoint"));
 }
 
+// Read before the object went, and it went while nothing watched: no DELETED event follows it.
+TEST_F(WatcherTest, WhatAnAbandonedSnapshotWantedIsNotSentWithinTheNext) {
+  kube_.Put("pods", "shop", "web");
+  kube_.Put("pods", "shop", "db");
+  watcher_->Start(std::nullopt);
+  loop_.Run();
+  watcher_->OnAdmitted(asked_[0]);
+  loop_.Run();
+  EXPECT_THAT(Sent(), ElementsAre("begin", "page 2"));
+  transport_.set_delay([] { return seconds(10); });
+  v1::Want want;
+  want.set_snapshot_id(asked_[0]);
+  want.set_through_seq(outbox_->last_seq());
+  want.add_names()->set_name_space("shop");
+  want.mutable_names(0)->set_name("web");
+  watcher_->OnWant(want);
+  loop_.Run();
+  transport_.set_delay(nullptr);
+  kube_.SendRaw("pods",
+                R"({"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired"}})");
+  kube_.Delete("pods", "shop", "web");
+  loop_.Advance(seconds(5));
+  EXPECT_THAT(Sent(), ElementsAre("begin", "page 1"));
+  loop_.Advance(seconds(10));
+  EndSnapshot();
+  EXPECT_THAT(Sent(), ElementsAre("end", "checkpoint"));
+  EXPECT_EQ(counters_.rereads, 1U);
+}
+
 TEST_F(WatcherTest, AnUnreadableItemMakesTheListIncomplete) {
   kube_.Put("pods", "shop", "web");
   kube_.Put("pods", "shop", "odd", R"("metadata":{})");
@@ -214,9 +244,11 @@ TEST_F(WatcherTest, AnEventThatChangesNothingOfTheContentIsNotSentTwice) {
   (void)Sent();
   kube_.Put("pods", "shop", "web", R"("spec":{"a":2})");
   EXPECT_THAT(Sent(), ElementsAre("+web", "checkpoint"));
+  wake_ = base::Time::max();
   kube_.Put("pods", "shop", "web", R"("spec":{"a":2})");
   EXPECT_THAT(Sent(), IsEmpty());
   EXPECT_EQ(counters_.unchanged, 1U);
+  EXPECT_LT(wake_, base::Time::max()) << "the position goes all the same, in time";
   kube_.Put("pods", "shop", "web", R"("spec":{"a":1})");
   kube_.Put("pods", "shop", "web", R"("spec":{"a":2})");
   EXPECT_THAT(Sent(), ElementsAre("+web", "checkpoint")) << "there and back is not the same";

@@ -178,6 +178,42 @@ TEST_F(IdentityTest, AnExpiredBrokenOrForeignPairIsReplacedByEnrolment) {
   }
 }
 
+// The states of the directory between the steps of storing a renewed pair.
+TEST_F(IdentityTest, ACrashWhileStoringLeavesAPairThatFits) {
+  const net::KeyAndCertificate old = authority_.Pair();
+  const net::KeyAndCertificate fresh = authority_.Pair();
+  WritePair(old);
+  Write("identity/tls.key.new", fresh.key_pem);
+  (void)Start();
+  Write("identity/tls.crt.new", fresh.certificate_pem);
+  (void)Start();
+  std::filesystem::rename(dir_ / "identity/tls.crt.new", dir_ / "identity/tls.crt");
+  (void)Start();
+  (void)Start();
+  EXPECT_THAT(authority_.asked, IsEmpty());
+  ASSERT_EQ(given_.size(), 4U);
+  EXPECT_EQ(given_[0].key_pem, old.key_pem);
+  EXPECT_EQ(given_[1].key_pem, old.key_pem);
+  EXPECT_EQ(given_[2].key_pem, fresh.key_pem);
+  EXPECT_EQ(given_[2].certificate_pem, fresh.certificate_pem);
+  EXPECT_EQ(Stored("tls.key"), fresh.key_pem) << "what was interrupted is finished";
+  EXPECT_EQ(Stored("tls.key.new"), "");
+}
+
+TEST_F(IdentityTest, WhatExpiredWhileItCouldNotBeRenewedIsReplacedWithANewToken) {
+  WritePair(authority_.Pair(3600));
+  const auto keeper = Start();
+  authority_.refusal = absl::UnavailableError("down");
+  loop_.Advance(base::minutes(50));
+  EXPECT_EQ(authority_.asked.back(), "renew");
+  loop_.Advance(base::minutes(20));
+  EXPECT_EQ(given_.size(), 1U);
+  Write("token", "another");
+  authority_.refusal = absl::OkStatus();
+  EXPECT_TRUE(Within(base::minutes(2), [&] { return given_.size() == 2; }));
+  EXPECT_EQ(authority_.asked.back(), "token another");
+}
+
 TEST_F(IdentityTest, ARefusalIsTriedAgainWithBackoffAtTheOtherAddresses) {
   authority_.refusal = absl::PermissionDeniedError("spent");
   const auto keeper = Start();
@@ -206,8 +242,11 @@ TEST_F(IdentityTest, ATokenThatIsNotThereYetIsWaitedFor) {
 TEST_F(IdentityTest, ACertificateForAnotherKeyIsNotTaken) {
   authority_.other_key = true;
   const auto keeper = Start();
+  EXPECT_THAT(authority_.asked, ElementsAre("token secret-token"));
   EXPECT_THAT(given_, IsEmpty());
   EXPECT_EQ(Stored("tls.crt"), "");
+  authority_.other_key = false;
+  EXPECT_TRUE(Within(base::minutes(2), [&] { return given_.size() == 1; }));
 }
 
 TEST_F(IdentityTest, ItRenewsAtTwoThirdsOfTheLifeWithTheCertificateItself) {
@@ -236,7 +275,9 @@ TEST_F(IdentityTest, AFailedRenewalKeepsTheOldCertificateAndGoesOn) {
   const auto keeper = Start();
   authority_.refusal = absl::UnavailableError("down");
   loop_.Advance(base::seconds(kLife * 2 / 3 + 7200));
-  EXPECT_EQ(given_.size(), 1U);
+  ASSERT_GT(authority_.asked.size(), 1U);
+  EXPECT_EQ(authority_.asked.back(), "renew");
+  ASSERT_EQ(given_.size(), 1U);
   EXPECT_EQ(Stored("tls.crt"), given_[0].certificate_pem);
   authority_.refusal = absl::OkStatus();
   EXPECT_TRUE(Within(base::minutes(2), [&] { return given_.size() == 2; }));
@@ -263,6 +304,7 @@ TEST_F(IdentityTest, WhoLosesTheRaceTakesTheWinnersCertificate) {
   const net::KeyAndCertificate winner = authority_.Pair();
   shared_.BeforeWrite([&] { shared_.Set({winner.key_pem, winner.certificate_pem}); });
   const auto keeper = Start(shared_.Open());
+  EXPECT_THAT(authority_.asked, ElementsAre("token secret-token")) << "it was in the race";
   ASSERT_EQ(given_.size(), 1U);
   EXPECT_EQ(given_[0].certificate_pem, winner.certificate_pem);
   EXPECT_EQ(shared_.pair().certificate_pem, winner.certificate_pem);
@@ -286,14 +328,17 @@ TEST_F(IdentityTest, ASecretThatCannotBeReadIsTriedAgainAndTheTokenIsNotSpent) {
   const auto keeper = Start(shared_.Open());
   loop_.Advance(base::minutes(5));
   EXPECT_THAT(authority_.asked, IsEmpty());
+  EXPECT_THAT(given_, IsEmpty());
   shared_.set_code(0);
   loop_.Advance(base::minutes(2));
+  EXPECT_THAT(authority_.asked, ElementsAre("token secret-token"));
   EXPECT_EQ(given_.size(), 1U);
 }
 
 TEST_F(IdentityTest, ASecretThatCannotBeWrittenStillLetsTheAgentWork) {
   shared_.set_write_code(403);
   const auto keeper = Start(shared_.Open());
+  EXPECT_EQ(shared_.last().method, "PATCH") << "it was tried";
   EXPECT_EQ(given_.size(), 1U);
 }
 

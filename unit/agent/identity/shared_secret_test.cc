@@ -65,13 +65,24 @@ TEST_F(SharedSecretTest, RefusalsSayWhatWasTried) {
   EXPECT_THAT(Write(secret_.get(), {"k", "c"}).ToString(), HasSubstr("write the identity Secret"));
 }
 
-TEST_F(SharedSecretTest, NonsenseIsAnErrorAndNoCrash) {
-  for (const char* body :
-       {"[]", "nonsense", R"({"data":{"tls.key":"%%%","tls.crt":7}})", R"({"data":[]})",
-        R"({"metadata":{"resourceVersion":7}})", R"({"metadata":"x","data":{"tls.crt":"eA=="}})"}) {
+TEST_F(SharedSecretTest, WhatIsNoObjectIsAnErrorAndWhatCannotBeDecodedIsAbsent) {
+  for (const char* body : {"[]", "nonsense", "7", "null", R"({"data":)"}) {
+    server_.set_body(body);
+    EXPECT_EQ(Read(secret_.get()).status().code(), absl::StatusCode::kUnavailable) << body;
+  }
+  const std::pair<const char*, SharedSecret::Pair> table[] = {
+      {R"({"data":{"tls.key":"aw==","tls.crt":"Yw=="}})", {"k", "c"}},
+      {R"({"data":{"tls.key":"%%%","tls.crt":7}})", {"", ""}},
+      {R"({"data":[]})", {"", ""}},
+      {R"({"metadata":{"resourceVersion":7}})", {"", ""}},
+      {R"({"metadata":"x","data":{"tls.crt":"eA=="}})", {"", "x"}},
+  };
+  for (const auto& [body, wanted] : table) {
     server_.set_body(body);
     const auto pair = Read(secret_.get());
-    EXPECT_EQ(pair.ok() ? pair->key_pem : "", "") << body;
+    ASSERT_TRUE(pair.ok()) << body;
+    EXPECT_EQ(pair->key_pem, wanted.key_pem) << body;
+    EXPECT_EQ(pair->certificate_pem, wanted.certificate_pem) << body;
   }
 }
 

@@ -30,7 +30,6 @@ class Sender : public wire::StreamSender<Message> {
     if (open_ != nullptr) *open_ = false;
   }
   void Send(Message message) override { out_->push_back(std::move(message)); }
-  [[nodiscard]] size_t QueuedBytes() const override { return 0; }
 
  private:
   std::vector<Message>* out_;

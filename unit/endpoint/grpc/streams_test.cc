@@ -111,7 +111,6 @@ TEST_F(GrpcStreams, CarriesMessagesBothWaysInOrder) {
   down_->Send(down);
   ASSERT_TRUE(Await([&] { return received.messages.size() == 1; }));
   EXPECT_EQ(received.messages[0].welcome().lease_ms(), 77U);
-  EXPECT_TRUE(Await([&] { return sender->QueuedBytes() == 0; }));
 }
 
 TEST_F(GrpcStreams, TheEndpointSeesAnAgentGo) {

@@ -127,7 +127,8 @@ class RestScene : public ::testing::Test {
   std::shared_ptr<Answered> PutAccount(const std::string& name, const std::string& rest = "") {
     return Ask("PUT", "/v1/accounts/" + name, "{" + rest + "\"spec\":" + kSpec + "}");
   }
-  // Rows of an account, as its agent would have sent them.
+  // Rows of an account, and before them the position of their watch, as its agent would have sent
+  // them.
   void PutRows(const std::string& account_hex, const std::vector<std::string>& names) {
     store::Batch batch;
     ASSERT_TRUE(base::FromHex(account_hex, &batch.shard.account));
@@ -145,6 +146,8 @@ class RestScene : public ::testing::Test {
                     .ok());
     ASSERT_TRUE(signal_.Wait([&] { return ready; }));
     batch.kinds = {{"", "pods", "Pod", "v1", true}};
+    batch.entries.emplace_back(
+        store::Checkpoint{.kind = 0, .watch = "", .history = 1, .resource_version = "6"});
     for (const std::string& name : names) {
       store::Change change;
       change.name_space = "shop";

@@ -31,7 +31,7 @@ TEST_F(RestServiceTest, AnAccountIsPutShownListedAndDeleted) {
   EXPECT_EQ(Refusal(Ask("DELETE", "/v1/accounts/prod?uid=" + uid)), "409 Conflict");
   EXPECT_EQ(Ask("DELETE", "/v1/accounts/prod?uid=" + uid + "&owner=hub%2Fa%2Fb")->code, 200);
   EXPECT_EQ(Refusal(Ask("GET", "/v1/accounts/prod")), "404 NotFound");
-  EXPECT_EQ(Parsed(Ask("GET", "/v1/accounts")->body)["accounts"].size(), 0U);
+  EXPECT_EQ(Parsed(Ask("GET", "/v1/accounts")->body)["accounts"], Json::Value(Json::arrayValue));
 }
 
 TEST_F(RestServiceTest, WhatIsLiveIsInTheStatus) {
@@ -141,7 +141,9 @@ TEST_F(RestServiceTest, ObjectsComeInPagesEachOnceAndBodiesAsTheyAreStored) {
   const auto one = Ask("GET", "/v1/objects?kind=POD&namespace=shop&name=pod-101&body=true");
   EXPECT_THAT(one->body, HasSubstr(R"("body":{"big":9007199254740993,"name":"pod-101"}})"));
   EXPECT_EQ(Parsed(one->body)["objects"].size(), 1U);
-  EXPECT_EQ(Parsed(Ask("GET", "/v1/objects?kind=deployments")->body)["objects"].size(), 0U);
+  const auto none = Ask("GET", "/v1/objects?kind=deployments");
+  EXPECT_EQ(none->code, 200);
+  EXPECT_EQ(Parsed(none->body)["objects"], Json::Value(Json::arrayValue));
 }
 
 TEST_F(RestServiceTest, BadQueriesOfObjectsAreRefused) {
@@ -159,7 +161,24 @@ TEST_F(RestServiceTest, FreshnessOfAnAccountWithoutAgentsIsEmpty) {
   ASSERT_EQ(PutAccount("prod")->code, 200);
   const auto answer = Ask("GET", "/v1/freshness?account=prod");
   EXPECT_EQ(answer->code, 200);
-  EXPECT_TRUE(Parsed(answer->body)["watches"].isArray());
+  EXPECT_EQ(Parsed(answer->body)["watches"], Json::Value(Json::arrayValue));
+}
+
+TEST_F(RestServiceTest, FreshnessTellsWhereEachWatchOfTheAccountIs) {
+  ASSERT_EQ(PutAccount("other")->code, 200);
+  const std::string uid = Parsed(PutAccount("prod")->body)["uid"].asString();
+  PutRows(uid, {"a", "b"});
+  const Json::Value watches = Parsed(Ask("GET", "/v1/freshness?account=prod")->body)["watches"];
+  ASSERT_EQ(watches.size(), 1U);
+  EXPECT_EQ(watches[0]["resource"], "pods");
+  EXPECT_EQ(watches[0]["watch"], "");
+  EXPECT_EQ(watches[0]["resourceVersion"], "6");
+  EXPECT_EQ(watches[0]["count"], 2);
+  EXPECT_EQ(watches[0]["held"], 0);
+  EXPECT_GE(watches[0]["ageMs"].asInt64(), 0);
+  EXPECT_LT(watches[0]["ageMs"].asInt64(), 60'000);
+  EXPECT_EQ(Parsed(Ask("GET", "/v1/freshness?account=other")->body)["watches"],
+            Json::Value(Json::arrayValue));
 }
 
 TEST_F(RestServiceTest, AWatchBeginsWithTheListAndThenTellsChanges) {

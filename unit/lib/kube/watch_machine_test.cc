@@ -1,11 +1,8 @@
 #include "lib/kube/watch_machine.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <algorithm>
 
-#include "unit/lib/kube/watch_actions.h"
+#include "unit/lib/kube/watch_machine_scene.h"
 
 namespace fairlead::kube {
 namespace {
@@ -15,64 +12,6 @@ using base::seconds;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-using Strings = std::vector<std::string>;
-
-ApiError Error(int code, Reason reason) {
-  ApiError error;
-  error.code = code;
-  error.reason = reason;
-  return error;
-}
-ApiError Expired(const std::string& token = "") {
-  ApiError error = Error(410, Reason::kExpired);
-  error.continue_token = token;
-  return error;
-}
-const ApiError kLost = TransportError(absl::UnavailableError("connection lost"));
-
-ObjectRef Pod(std::string_view name, std::string_view version, std::string_view uid = "u") {
-  return {"shop", name, uid, version};
-}
-
-Anchor AnchorAt(const std::string& name, const std::string& version) {
-  return {"shop", name, "u", version};
-}
-
-Position At(const std::string& version, std::vector<Anchor> anchors, uint64_t count = 5) {
-  Position position;
-  position.history = 3;
-  position.resource_version = version;
-  position.anchors = std::move(anchors);
-  position.count = count;
-  return position;
-}
-
-class WatchMachineTest : public ::testing::Test {
- protected:
-  // The machine after a proven position at `version`, its stream open.
-  void Watching(const std::string& version = "41") {
-    (void)machine_.Start(At(version, {AnchorAt("web", "40")}), now_);
-    (void)machine_.OnProbe(version, false, now_);
-    EXPECT_THAT(Words(machine_.OnAnchor(Pod("web", "40"), now_)), ElementsAre("watch " + version));
-    (void)machine_.OnWatchOpened(now_);
-    ASSERT_EQ(machine_.state(), WatchState::kWatching);
-  }
-  // A first snapshot, admitted.
-  void Listing() {
-    EXPECT_THAT(Words(machine_.Start(std::nullopt, now_)), ElementsAre("probe"));
-    EXPECT_THAT(Words(machine_.OnProbe("9", false, now_)), ElementsAre("admission First"));
-    EXPECT_THAT(Words(machine_.OnSnapshotAdmitted(now_)), ElementsAre("list "));
-  }
-  // Moves to NextWake() and ticks.
-  Strings Wake() {
-    now_ = std::max(now_, machine_.NextWake());
-    return Words(machine_.Tick(now_));
-  }
-
-  base::Time now_{std::chrono::hours(1)};
-  WatchMachine machine_{WatchOptions{.seed = 7}};
-};
 
 // ---- Start and the check of a position.
 
@@ -222,207 +161,6 @@ TEST_F(WatchMachineTest, AProbeWithoutAVersionIsRepeated) {
   (void)machine_.Start(At("41", {AnchorAt("web", "40")}), now_);
   EXPECT_THAT(Words(machine_.OnProbe("", true, now_)), IsEmpty());
   EXPECT_THAT(Wake(), ElementsAre("probe"));
-}
-
-// ---- Snapshots.
-
-TEST_F(WatchMachineTest, TheWatchOpensAtTheFirstPagesVersionAndFlowsBesideTheRest) {
-  Listing();
-  EXPECT_THAT(Words(machine_.OnListItem(Pod("a", "3"), now_)), ElementsAre("begin First", "item"));
-  EXPECT_THAT(Words(machine_.OnListPage("10", "t1", now_)),
-              ElementsAre("page", "watch 10", "list t1"));
-  (void)machine_.OnWatchOpened(now_);
-  EXPECT_THAT(Words(machine_.OnEvent(EventType::kAdded, Pod("c", "11"), now_)),
-              ElementsAre("upsert"));
-  EXPECT_THAT(Words(machine_.OnListItem(Pod("b", "4"), now_)), ElementsAre("item"));
-  EXPECT_THAT(Words(machine_.OnListPage("10", "", now_)), ElementsAre("page", "wants"));
-  EXPECT_EQ(machine_.state(), WatchState::kListing);
-  EXPECT_THAT(Words(machine_.OnWantsDone(now_)), ElementsAre("end 10", "moved"));
-  EXPECT_EQ(machine_.state(), WatchState::kWatching);
-  EXPECT_EQ(machine_.seen_version(), "11");
-}
-
-TEST_F(WatchMachineTest, AnEmptyListIsABeginAPageAndAnEnd) {
-  Listing();
-  EXPECT_THAT(Words(machine_.OnListPage("10", "", now_)),
-              ElementsAre("begin First", "page", "watch 10", "wants"));
-  EXPECT_THAT(Words(machine_.OnWantsDone(now_)), ElementsAre("end 10", "moved"));
-}
-
-TEST_F(WatchMachineTest, BookmarksMoveNoPositionWhileASnapshotIsUnderWay) {
-  Listing();
-  (void)machine_.OnListPage("10", "t1", now_);
-  (void)machine_.OnWatchOpened(now_);
-  EXPECT_THAT(Words(machine_.OnBookmark("12", now_)), IsEmpty());
-  EXPECT_EQ(machine_.seen_version(), "12");
-}
-
-TEST_F(WatchMachineTest, AfterAnAbandonedSnapshotNothingIsAPositionUntilOneEnds) {
-  Listing();
-  (void)machine_.OnListItem(Pod("a", "3"), now_);
-  (void)machine_.OnListPage("10", "t1", now_);
-  (void)machine_.OnWatchOpened(now_);
-  (void)machine_.OnListFailed(Expired(), now_);
-  ASSERT_FALSE(machine_.in_snapshot());
-  EXPECT_THAT(Words(machine_.OnBookmark("12", now_)), IsEmpty());
-  EXPECT_FALSE(machine_.position_valid());
-  (void)Wake();
-  (void)machine_.OnSnapshotAdmitted(now_);
-  (void)machine_.OnListPage("15", "", now_);
-  EXPECT_FALSE(machine_.position_valid());
-  EXPECT_THAT(Words(machine_.OnWantsDone(now_)), ElementsAre("end 15", "moved"));
-  EXPECT_TRUE(machine_.position_valid());
-}
-
-TEST_F(WatchMachineTest, TheFirstPageOfAListThatReplacesAPositionEndsIt) {
-  Watching("41");
-  (void)machine_.OnWatchFailed(Expired(), now_);
-  (void)machine_.OnProbe("90", false, now_);
-  (void)machine_.OnAnchor(Pod("web", "40"), now_);
-  EXPECT_TRUE(machine_.position_valid());
-  (void)machine_.OnSnapshotAdmitted(now_);
-  (void)machine_.OnListPage("91", "t1", now_);
-  (void)machine_.OnWatchOpened(now_);
-  (void)machine_.OnListFailed(Expired(), now_);
-  EXPECT_FALSE(machine_.position_valid());
-  EXPECT_THAT(Words(machine_.OnBookmark("95", now_)), IsEmpty());
-}
-
-TEST_F(WatchMachineTest, AnAbandonedAuditLeavesThePositionAsItWas) {
-  Watching("41");
-  (void)machine_.Audit(now_);
-  (void)machine_.OnSnapshotAdmitted(now_);
-  (void)machine_.OnListItem(Pod("a", "3"), now_);
-  EXPECT_FALSE(machine_.position_valid());
-  (void)machine_.OnListFailed(Expired(), now_);
-  EXPECT_TRUE(machine_.position_valid());
-  EXPECT_THAT(Words(machine_.OnBookmark("60", now_)), ElementsAre("moved"));
-}
-
-TEST_F(WatchMachineTest, AnExpiredContinueTokenGoesOnWithTheServersOwnAndIsNoLongerConsistent) {
-  Listing();
-  (void)machine_.OnListItem(Pod("a", "3"), now_);
-  (void)machine_.OnListPage("10", "t1", now_);
-  EXPECT_THAT(Words(machine_.OnListFailed(Expired("t2"), now_)), ElementsAre("list t2"));
-  (void)machine_.OnListItem(Pod("b", "4"), now_);
-  (void)machine_.OnListPage("20", "", now_);
-  EXPECT_THAT(Words(machine_.OnWantsDone(now_)), ElementsAre("end 10 inconsistent", "moved"));
-}
-
-TEST_F(WatchMachineTest, TwoExpiredTokensInARowWait) {
-  Listing();
-  (void)machine_.OnListPage("10", "t1", now_);
-  (void)machine_.OnListFailed(Expired("t2"), now_);
-  EXPECT_THAT(Words(machine_.OnListFailed(Expired("t3"), now_)), IsEmpty());
-  now_ = machine_.NextWake();
-  EXPECT_THAT(Words(machine_.Tick(now_)), ElementsAre("list t3"));
-}
-
-TEST_F(WatchMachineTest, AnExpiredTokenWithoutAnotherBeginsASnapshotAgain) {
-  Listing();
-  (void)machine_.OnListPage("10", "t1", now_);
-  (void)machine_.OnWatchOpened(now_);
-  EXPECT_THAT(Words(machine_.OnListFailed(Expired(), now_)), ElementsAre("abandoned"));
-  EXPECT_FALSE(machine_.in_snapshot());
-  EXPECT_THAT(Wake(), ElementsAre("admission First"));
-  EXPECT_THAT(Words(machine_.OnSnapshotAdmitted(now_)), ElementsAre("list "));
-  EXPECT_THAT(Words(machine_.OnListPage("15", "", now_)),
-              ElementsAre("begin First", "page", "wants"));
-}
-
-TEST_F(WatchMachineTest, APageCutInTheMiddleIsForgottenAndReadAgain) {
-  Listing();
-  (void)machine_.OnListPage("10", "t1", now_);
-  (void)machine_.OnListItem(Pod("b", "4"), now_);
-  EXPECT_THAT(Words(machine_.OnListFailed(kLost, now_)), ElementsAre("drop page"));
-  EXPECT_THAT(Wake(), ElementsAre("list t1"));
-  (void)machine_.OnListItem(Pod("b", "4"), now_);
-  EXPECT_THAT(Words(machine_.OnListPage("10", "", now_)), ElementsAre("page", "wants"));
-  EXPECT_THAT(Words(machine_.OnWantsDone(now_)), ElementsAre("end 10", "moved"));
-}
-
-TEST_F(WatchMachineTest, TooManyRequestsOnAPageWaitsAsLongAsTheServerSays) {
-  Listing();
-  ApiError slow = Error(429, Reason::kTooManyRequests);
-  slow.retry_after = seconds(40);
-  EXPECT_THAT(Words(machine_.OnListFailed(slow, now_)), IsEmpty());
-  EXPECT_GE(machine_.NextWake(), now_ + seconds(40));
-  EXPECT_LE(machine_.NextWake(), now_ + seconds(42));
-  EXPECT_THAT(Wake(), ElementsAre("list "));
-}
-
-TEST_F(WatchMachineTest, ATokenTheServerRefusesBeginsASnapshotAgain) {
-  Listing();
-  (void)machine_.OnListPage("10", "t1", now_);
-  EXPECT_THAT(Words(machine_.OnListFailed(Error(400, Reason::kBadRequest), now_)),
-              ElementsAre("abandoned"));
-}
-
-TEST_F(WatchMachineTest, AServerThatGivesTheSameTokenAgainDoesNotMakeALoop) {
-  Listing();
-  (void)machine_.OnListPage("10", "t1", now_);
-  EXPECT_THAT(Words(machine_.OnListPage("10", "t1", now_)), ElementsAre("page", "abandoned"));
-}
-
-TEST_F(WatchMachineTest, AListOlderThanWhatWasSeenIsOfAnotherHistory) {
-  Watching("41");
-  (void)machine_.Audit(now_);
-  (void)machine_.OnSnapshotAdmitted(now_);
-  (void)machine_.OnListItem(Pod("a", "3"), now_);
-  EXPECT_THAT(Words(machine_.OnListPage("40", "", now_)),
-              ElementsAre("close watch", "abandoned", "admission Restored"));
-  EXPECT_EQ(machine_.history(), 4);
-}
-
-TEST_F(WatchMachineTest, AListWithoutAVersionIsReadAgainAndNeverEnds) {
-  Listing();
-  EXPECT_THAT(Words(machine_.OnListPage("", "", now_)), IsEmpty());
-  EXPECT_THAT(Wake(), ElementsAre("list "));
-}
-
-TEST_F(WatchMachineTest, AnAuditReadsTheListBesideTheOpenWatch) {
-  Watching("41");
-  EXPECT_THAT(Words(machine_.Audit(now_), true), ElementsAre("admission Audit"));
-  EXPECT_THAT(Words(machine_.OnSnapshotAdmitted(now_)), ElementsAre("list "));
-  EXPECT_THAT(Words(machine_.OnListPage("45", "", now_)),
-              ElementsAre("begin Audit", "page", "wants"));
-  EXPECT_THAT(Words(machine_.OnWantsDone(now_)), ElementsAre("end 45", "moved"));
-  EXPECT_EQ(machine_.seen_version(), "41");
-  EXPECT_EQ(machine_.history(), 3);
-}
-
-TEST_F(WatchMachineTest, AnAuditWithoutAnOpenWatchOrDuringASnapshotIsIgnored) {
-  EXPECT_THAT(machine_.Audit(now_), IsEmpty());
-  Listing();
-  (void)machine_.OnListPage("10", "t1", now_);
-  (void)machine_.OnWatchOpened(now_);
-  EXPECT_THAT(machine_.Audit(now_), IsEmpty());
-}
-
-TEST_F(WatchMachineTest, TheEndIsHeldWhileTheServersHistoryIsInDoubt) {
-  Listing();
-  (void)machine_.OnListItem(Pod("a", "3"), now_);
-  (void)machine_.OnListPage("10", "", now_);
-  (void)machine_.OnWatchOpened(now_);
-  (void)machine_.OnWatchFailed(kLost, now_);
-  EXPECT_THAT(Words(machine_.OnWantsDone(now_)), IsEmpty());
-  EXPECT_THAT(Wake(), ElementsAre("probe"));
-  EXPECT_THAT(Words(machine_.OnProbe("12", false, now_)), ElementsAre("anchor a@3"));
-  EXPECT_THAT(Words(machine_.OnAnchor(Pod("a", "3"), now_)),
-              ElementsAre("watch 10", "end 10", "moved"));
-}
-
-TEST_F(WatchMachineTest, ASnapshotWhoseServerWasRestoredMeanwhileHasNoEnd) {
-  Listing();
-  (void)machine_.OnListItem(Pod("a", "3"), now_);
-  (void)machine_.OnListPage("10", "", now_);
-  (void)machine_.OnWatchOpened(now_);
-  (void)machine_.OnWatchFailed(kLost, now_);
-  (void)machine_.OnWantsDone(now_);
-  (void)Wake();
-  EXPECT_THAT(Words(machine_.OnProbe("9", false, now_)),
-              ElementsAre("abandoned", "admission Restored"));
-  EXPECT_EQ(machine_.history(), 2);
 }
 
 // ---- Watching.
@@ -616,11 +354,22 @@ TEST_F(WatchMachineTest, AStreamThatNeverEndsIsClosed) {
 
 // ---- Refusals.
 
-TEST_F(WatchMachineTest, ForbiddenKeepsEverythingAndAsksAgainSlowly) {
+TEST_F(WatchMachineTest, WhatStaysForbiddenIsAskedForEverMoreRarely) {
+  Watching("41");
+  (void)machine_.OnWatchFailed(Error(403, Reason::kForbidden), now_);
+  EXPECT_LE(machine_.NextWake(), now_ + seconds(1)) << "a server that has just started";
+  for (int i = 0; i < 8; ++i) {
+    EXPECT_THAT(Wake(), ElementsAre("probe"));
+    (void)machine_.OnCheckFailed(Error(403, Reason::kForbidden), now_);
+  }
+  EXPECT_GE(machine_.NextWake(), now_ + seconds(22));
+  EXPECT_LE(machine_.NextWake(), now_ + seconds(38));
+}
+
+TEST_F(WatchMachineTest, ForbiddenKeepsEverything) {
   Watching("41");
   EXPECT_THAT(Words(machine_.OnWatchFailed(Error(403, Reason::kForbidden), now_), true),
               ElementsAre("state Forbidden"));
-  EXPECT_GE(machine_.NextWake(), now_ + minutes(3));
   EXPECT_EQ(machine_.seen_version(), "41");
   EXPECT_THAT(Wake(), ElementsAre("probe"));
   EXPECT_EQ(machine_.state(), WatchState::kForbidden);

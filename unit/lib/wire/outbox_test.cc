@@ -77,7 +77,7 @@ class OutboxTest : public ::testing::Test {
   }
   void Event(const std::string& name, int version) {
     outbox_->Change(pods_, Upsert(name, std::to_string(version)), std::to_string(version - 1), t0);
-    outbox_->Seen(pods_, 1, std::to_string(version), false, t0);
+    outbox_->Seen(pods_, 1, std::to_string(version), t0);
   }
   static v1::SnapshotItem Item(const std::string& name) {
     v1::SnapshotItem item;
@@ -140,7 +140,7 @@ TEST_F(OutboxTest, ACheckpointNeverOvertakesAPendingChange) {
   const std::string large(300 << 10, 'x');
   outbox_->Change(pods_, Upsert("a", "10", large), "9", t0);
   outbox_->Change(pods_, Upsert("b", "11", large), "10", t0);
-  outbox_->Seen(pods_, 1, "11", false, t0);
+  outbox_->Seen(pods_, 1, "11", t0);
   EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("a@10", "checkpoint 10"));
   Ack(42);
   EXPECT_THAT(Next(t0 + milliseconds(3)), ElementsAre("b@11", "checkpoint 11"));
@@ -151,13 +151,13 @@ TEST_F(OutboxTest, ACoalescedChangeHoldsThePositionOfItsFirstEvent) {
   outbox_->Change(pods_, Upsert("a", "10", large), "9", t0);
   outbox_->Change(pods_, Upsert("b", "11"), "10", t0);
   outbox_->Change(pods_, Upsert("b", "30"), "29", t0);
-  outbox_->Seen(pods_, 1, "30", false, t0);
+  outbox_->Seen(pods_, 1, "30", t0);
   EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("a@10", "checkpoint 10"));
 }
 
 TEST_F(OutboxTest, WithoutChangesThePositionGoesEveryTwoMinutesInOneBatch) {
-  outbox_->Seen(pods_, 1, "10", false, t0);
-  outbox_->Seen(pods_, 1, "20", false, t0 + minutes(1));
+  outbox_->Seen(pods_, 1, "10", t0);
+  outbox_->Seen(pods_, 1, "20", t0 + minutes(1));
   EXPECT_THAT(Next(t0 + minutes(1)), IsEmpty());
   EXPECT_EQ(outbox_->NextWake(), t0 + minutes(2));
   EXPECT_THAT(Next(t0 + minutes(2)), ElementsAre("checkpoint 20"));
@@ -210,14 +210,14 @@ TEST_F(OutboxTest, AChangeAfterABeginDoesNotJoinOneFromBefore) {
 }
 
 TEST_F(OutboxTest, AfterAnAbandonedSnapshotNoPositionGoesUntilOneIsSeen) {
-  outbox_->Seen(pods_, 1, "41", false, t0);
+  outbox_->Seen(pods_, 1, "41", t0);
   outbox_->SnapshotBegin(pods_, Begin(), t0);
   outbox_->Change(pods_, Upsert("a", "92"), "91", t0);
   outbox_->AbandonSnapshot(pods_);
   EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("a@92"));
   Ack(42);
   EXPECT_THAT(Next(t0 + minutes(5)), IsEmpty());
-  outbox_->Seen(pods_, 1, "95", false, t0 + minutes(5));
+  outbox_->Seen(pods_, 1, "95", t0 + minutes(5));
   EXPECT_THAT(Next(t0 + minutes(8)), ElementsAre("checkpoint 95"));
 }
 
@@ -246,7 +246,7 @@ TEST_F(OutboxTest, AnEndGoesBeforeTheNextBeginAndOutlivesIt) {
   outbox_->SnapshotBegin(pods_, Begin('1'), t0);
   outbox_->SnapshotPage(pods_, t0);
   outbox_->SnapshotEnd(pods_, "10", true, false, t0);
-  outbox_->Seen(pods_, 1, "10", false, t0);
+  outbox_->Seen(pods_, 1, "10", t0);
   outbox_->SnapshotBegin(pods_, Begin('2'), t0);
   outbox_->SnapshotItem(pods_, Item("a"), t0);
   outbox_->SnapshotPage(pods_, t0);
@@ -263,7 +263,7 @@ TEST_F(OutboxTest, AnAbandonedSnapshotLeavesTheEndOfTheOneBefore) {
   outbox_->SnapshotEnd(pods_, "10", true, false, t0);
   outbox_->SnapshotBegin(pods_, Begin('2'), t0);
   outbox_->AbandonSnapshot(pods_);
-  outbox_->Seen(pods_, 1, "12", true, t0);
+  outbox_->Seen(pods_, 1, "12", t0);
   EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("begin", "end 0", "checkpoint 12"));
   EXPECT_EQ(outbox_->pending_bytes(), 0U);
 }
@@ -278,7 +278,7 @@ TEST_F(OutboxTest, NoPositionGoesBeforeAPendingEnd) {
   Ack(42);
   const std::string large(300 << 10, 'x');
   outbox_->Change(pods_, Upsert("a", "11", large), "10", t0);
-  outbox_->Seen(pods_, 1, "11", true, t0);
+  outbox_->Seen(pods_, 1, "11", t0);
   EXPECT_THAT(Next(t0 + milliseconds(4)), ElementsAre("end 0", "a@11", "checkpoint 11"));
 }
 
@@ -341,7 +341,7 @@ TEST_F(OutboxModel, APositionNeverOvertakesAChangeAndTheLastStateWins) {
         const std::string before = std::to_string(version++);
         outbox.Change(pods, Upsert(name, std::to_string(version), std::string(1 + pick(120), 'x')),
                       before, now);
-        outbox.Seen(pods, 1, std::to_string(version), false, now);
+        outbox.Seen(pods, 1, std::to_string(version), now);
         newest[name] = version;
         events.emplace_back(version, name);
       }

@@ -219,6 +219,7 @@ TEST_F(AccountControllerTest, AMissingSecretIsAConditionAndRetried) {
 
 TEST_F(AccountControllerTest, AnAccountMadeAgainTakesItsRegistrationOver) {
   Visit();
+  const Json::Value first = Live()["metadata"]["uid"];
   world().On([&] {
     servers_.hub.Lose("clusteraccounts", kSpace, "spoke");
     PutAccount(&servers_);  // a new uid, generation 1 again
@@ -228,7 +229,8 @@ TEST_F(AccountControllerTest, AnAccountMadeAgainTakesItsRegistrationOver) {
   EXPECT_EQ(Ready(), "True/Registered");
   const Json::Value body = servers_.endpoint.accounts()["spoke"].body;
   EXPECT_EQ(body["ownerUid"], Live()["metadata"]["uid"]);
-  EXPECT_NE(body["previousOwnerUid"], body["ownerUid"]);
+  EXPECT_NE(body["ownerUid"], first);
+  EXPECT_EQ(body["previousOwnerUid"], first);
 }
 
 TEST_F(AccountControllerTest, ANameThatBelongsToAnotherIsStalledAndLeftAlone) {

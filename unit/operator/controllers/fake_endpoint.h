@@ -109,6 +109,11 @@ class FakeEndpoint {
       return Error(409, "NameTaken",
                    base::StrCat("the name belongs to ", account.body["owner"].asString()));
     }
+    const Json::Value& known = account.body;
+    if (!known.isNull() && known["ownerUid"] != body["ownerUid"] &&
+        known["ownerUid"] != body["previousOwnerUid"]) {
+      return Error(409, "Conflict", "its owner was made again with another uid");
+    }
     account.body = body;
     return rest::Answer{200, json::WriteJson(Shown(account))};
   }

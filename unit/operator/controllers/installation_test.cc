@@ -387,8 +387,7 @@ TEST_F(InstallationTest, AnInstallerThatWaitedForARemovalInstallsNothing) {
   Converge();
   EditSpoke("configmaps", [](Json::Value* live) { (*live)["data"]["agent.yaml"] = "other"; });
   world_->ClearWrites();
-  const std::string uid =
-      world_->Hub("clusteraccounts", "spoke")["metadata"]["uid"].asString();
+  const std::string uid = world_->Hub("clusteraccounts", "spoke")["metadata"]["uid"].asString();
   std::future<ReconcileResult> waits;
   {
     const base::MutexLock removal = world_->context.locks.Lock(uid);

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,7 +12,6 @@
 
 #include "absl/strings/escaping.h"
 #include "lib/json/dom.h"
-#include "lib/net/loop_thread.h"
 #include "lib/net/x509.h"
 #include "operator/controllers/account_controller.h"
 #include "operator/controllers/deployment_controller.h"
@@ -21,8 +19,8 @@
 #include "operator/controllers/objects.h"
 #include "operator/controllers/reasons.h"
 #include "unit/fakes/fake_hub.h"
-#include "unit/fakes/memory_transport.h"
 #include "unit/operator/controllers/fake_endpoint.h"
+#include "unit/operator/runtime/fake_clusters.h"
 
 namespace fairlead::op {
 
@@ -56,17 +54,12 @@ struct Servers {
 class World {
  public:
   explicit World(Servers* servers) : servers_(servers) {
-    loop_.Start();
-    ClusterClient::Options options;
+    ClusterClient::Options options = FakeClusters::Options();
     options.may_write = [this] { return servers_->leading.load(); };
     options.clock = &servers_->clock;
     options.pause_after_failure = servers_->pause;
     const auto reach = [this, options](fakes::FakeHub* server, const char* name) {
-      return ClusterClient::Over(
-          std::make_unique<fakes::MemoryTransport>(
-              [server](const auto& request, auto reply) { server->Handle(request, reply); },
-              &loop_),
-          name, kube::TokenSource("", ""), options, &loop_);
+      return clusters_.Reach(server, name, options);
     };
     config_.endpoints.push_back({"default", "endpoint", {"10.0.0.1:9443"}, "https://endpoint"});
     config_.profiles.push_back({"read", "fairlead:agent:read", {}});
@@ -112,26 +105,12 @@ class World {
     });
     context.clusters.reset();
     context.hub.reset();
-    Settle();
-    loop_.Stop();
   }
 
   // Runs `work` on the loop and waits for it.
-  void On(const std::function<void()>& work) {
-    std::promise<void> done;
-    loop_.Post([&] {
-      work();
-      done.set_value();
-    });
-    done.get_future().wait();
-  }
-  // What the servers sent is with the informers afterwards: each turn of the loop runs what the
-  // turns before posted, and no chain of posts is as long as this.
-  void Settle() {
-    std::promise<void> done;
-    loop_.Post([&] { Turn(100, &done); });
-    done.get_future().wait();
-  }
+  void On(const std::function<void()>& work) { clusters_.On(work); }
+  // What the servers sent is with the informers afterwards.
+  void Settle() { clusters_.Settle(); }
 
   ReconcileResult Account(const std::string& name) {
     Settle();
@@ -230,17 +209,12 @@ class World {
   std::vector<std::string> events;  // "kind/reason"
 
  private:
-  void Turn(int left, std::promise<void>* done) {
-    if (left == 0) return done->set_value();
-    loop_.Post([this, left, done] { Turn(left - 1, done); });
-  }
-
   void Watch(const kube::ResourceType& type,
              std::map<std::string, std::unique_ptr<Informer>>* informers) {
     On([&] {
       auto& informer = (*informers)[kSpace];
-      informer =
-          std::make_unique<Informer>(type, kSpace, context.hub->api(), &loop_, [](const Key&) {});
+      informer = std::make_unique<Informer>(type, kSpace, context.hub->api(), clusters_.loop(),
+                                            [](const Key&) {});
       informer->Start();
     });
   }
@@ -253,7 +227,7 @@ class World {
 
   Servers* servers_;
   Config config_;
-  net::LoopThread loop_{"world"};
+  FakeClusters clusters_;
   Installer installer{&context};
   AccountController accounts_{&context, &installer};
   DeploymentController deployments_{&context, &installer};

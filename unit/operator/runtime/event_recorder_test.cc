@@ -5,35 +5,15 @@
 #include <future>
 
 #include "lib/base/strings.h"
-#include "unit/fakes/fake_hub.h"
-#include "unit/fakes/memory_transport.h"
+#include "unit/operator/runtime/fake_clusters.h"
 
 namespace fairlead::op {
 namespace {
 
 class EventRecorderTest : public ::testing::Test {
  protected:
-  EventRecorderTest() {
-    loop_.Start();
-    ClusterClient::Options options;
-    options.timeout = base::milliseconds(50);
-    client_ = ClusterClient::Over(
-        std::make_unique<fakes::MemoryTransport>(
-            [this](const auto& request, auto reply) { hub_.Handle(request, reply); }, &loop_),
-        "hub", kube::TokenSource("", ""), options, &loop_);
-  }
-  ~EventRecorderTest() override {
-    client_.reset();
-    On([] {});
-    loop_.Stop();
-  }
-  void On(const std::function<void()>& work) {
-    std::promise<void> done;
-    loop_.Post([&] {
-      work();
-      done.set_value();
-    });
-    done.get_future().wait();
+  void Script(const fakes::FakeHub::Script& script) {
+    clusters_.On([&] { hub_.set_script(script); });
   }
   static Event Of(const std::string& uid) {
     return {{"fairlead.dev/v1alpha1", "ClusterAccount", "s", "prod", uid}, false, "Why", "Do", "n"};
@@ -41,40 +21,36 @@ class EventRecorderTest : public ::testing::Test {
 
   fakes::FakeHub hub_{"hub"};
   metrics::Registry metrics_;
-  net::LoopThread loop_{"test"};
-  std::shared_ptr<ClusterClient> client_;
+  FakeClusters clusters_;
 };
 
 TEST_F(EventRecorderTest, EqualEventsAreOneObjectWithASeries) {
-  std::promise<void> patched;
-  On([&] {
-    hub_.set_script([&](const net::HttpRequest& request) {
-      if (request.method == "PATCH") patched.set_value();
-      return fakes::FakeHub::Fate{};
-    });
+  std::promise<void> created, patched;
+  Script([&](const net::HttpRequest& request) {
+    (request.method == "POST" ? created : patched).set_value();
+    return fakes::FakeHub::Fate{};
   });
-  EventRecorder recorder(client_, "pod-1", &metrics_);
+  EventRecorder recorder(clusters_.Reach(&hub_, "hub", FakeClusters::Options()), "pod-1",
+                         &metrics_);
   recorder.Record(Of("u"));
   recorder.Start();
   // The next one comes when the first is written; the one after that waits for the refresh.
-  for (std::vector<Json::Value> seen; seen.empty();) {
-    On([&] { seen = hub_.List("events"); });
-  }
+  ASSERT_EQ(created.get_future().wait_for(std::chrono::seconds(30)), std::future_status::ready);
   recorder.Record(Of("u"));
-  ASSERT_EQ(patched.get_future().wait_for(std::chrono::seconds(5)), std::future_status::ready);
+  ASSERT_EQ(patched.get_future().wait_for(std::chrono::seconds(30)), std::future_status::ready);
   recorder.Stop();
   std::vector<Json::Value> events;
-  On([&] { events = hub_.List("events"); });
+  clusters_.On([&] { events = hub_.List("events"); });
   ASSERT_EQ(events.size(), 1u);
   EXPECT_EQ(events[0]["series"]["count"], 2);
   EXPECT_EQ(events[0]["reason"], "Why");
 }
 
 TEST_F(EventRecorderTest, AServerThatNeverAnswersHoldsUpNobodyAndMemoryIsBounded) {
-  On([&] {
-    hub_.set_script([](const net::HttpRequest&) { return fakes::FakeHub::Fate{.never = true}; });
-  });
-  EventRecorder recorder(client_, "pod-1", &metrics_);
+  Script([](const net::HttpRequest&) { return fakes::FakeHub::Fate{.never = true}; });
+  ClusterClient::Options options;
+  options.timeout = base::milliseconds(50);
+  EventRecorder recorder(clusters_.Reach(&hub_, "hub", options), "pod-1", &metrics_);
   recorder.Start();
   for (int i = 0; i < 5000; ++i) recorder.Record(Of(base::StrCat(i)));
   recorder.Stop();

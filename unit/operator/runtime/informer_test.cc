@@ -14,6 +14,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
 class InformerTest : public ::testing::Test {
@@ -99,10 +100,13 @@ TEST_F(InformerTest, ANamesakeMadeMeanwhileIsAChangeWithItsOwnUid) {
   Start();
   const Informer::Object before = informer_->Get({"s", "a"});
   changed_.clear();
+  hub_.HoldWatches();
   hub_.Lose("things", "s", "a");
   Put("a");
+  loop_.Run();
+  ASSERT_THAT(changed_, IsEmpty()) << "only a list can tell";
   Relist();
-  EXPECT_THAT(changed_, ::testing::Contains("a"));
+  EXPECT_THAT(changed_, ElementsAre("a"));
   const Informer::Object after = informer_->Get({"s", "a"});
   EXPECT_NE((*after)["metadata"]["uid"], (*before)["metadata"]["uid"]);
   EXPECT_EQ((*before)["metadata"]["uid"].asString(), "hub-uid-2") << "what was read never changes";
@@ -118,7 +122,9 @@ TEST_F(InformerTest, KeepsEverythingThroughRefusalsAndAMissingKind) {
       {.status = 500, .reason = "InternalError"}, {.lost = true}};
   for (const auto& fate : answers) {
     hub_.set_script([fate](const net::HttpRequest&) { return fate; });
+    hub_.ClearRequests();
     Relist();
+    EXPECT_THAT(hub_.requests(), Not(IsEmpty())) << fate.status;
     EXPECT_THAT(Names(), ElementsAre("a")) << fate.status;
     EXPECT_TRUE(informer_->synced());
   }
@@ -141,11 +147,13 @@ TEST_F(InformerTest, IsNotSyncedByARefusedList) {
 TEST_F(InformerTest, AnEventThatCannotBeReadCostsItselfOnly) {
   Put("a");
   Start();
+  hub_.ClearRequests();
   hub_.SendRaw("{\"type\":\"ADDED\",\"object\":{\"kind\":\"Thing\"}}\n");
   hub_.SendRaw("{\"type\":\"SOMETHING\",\"object\":{}}\n");
   Put("b");
-  loop_.Advance(base::minutes(2));
+  loop_.Run();
   EXPECT_THAT(Names(), ElementsAre("a", "b"));
+  EXPECT_THAT(hub_.requests(), IsEmpty()) << "by the same watch";
 }
 
 TEST_F(InformerTest, AnErrorInsideTheStreamExpiresThePositionAndTheListIsReadAgain) {

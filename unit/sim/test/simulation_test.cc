@@ -61,6 +61,21 @@ TEST(Simulation, PositionsThatOvertakeALateRevocationAreNotLost) {
   EXPECT_EQ(world.Difference(), "");
 }
 
+// What the search for values of Secrets would say, were one sent.
+TEST(Simulation, AValueOfASecretThatIsSentIsFound) {
+  const Folder folder;
+  World world({.database = folder.Database(0)});
+  world.StartEndpoint();
+  world.StartAgent(0);
+  const std::string data = base::StrCat(R"("data":{"a":")", World::kSecretValue, "\"}");
+  world.kube(0).Put("secrets", "shop", "web", data);
+  world.Advance(base::seconds(5));
+  EXPECT_EQ(world.Difference(), "");
+  world.kube(0).Put("configmaps", "shop", "web", data);
+  world.Advance(base::seconds(5));
+  EXPECT_EQ(world.Difference(), "a fairlead.agent.v1.ChangesUp held the value of a Secret");
+}
+
 // SIM_SEEDS=n runs n seeds, SIM_FIRST=n begins with seed n, SIM_VERBOSE=1 prints every step and
 // log line.
 TEST(Simulation, RowsEqualTheClustersWhateverHappened) {
