@@ -67,7 +67,6 @@ tidy: configure ## clang-tidy over what differs from main (ALL=1: over everythin
 	@tools/check/tidy.py $(BUILD)
 
 check: configure docs ## layer order, headers that compile alone, reference pages that say what the code says
-	@tools/check/manifests.py
 	@tools/check/layers.py $(BUILD)/layers.txt
 	@tools/check/headers.py $(BUILD)
 	@$(MAKE) --no-print-directory fmt CHECK=1

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -36,6 +37,14 @@ std::string StrCat(const Pieces&... pieces) {
   std::string out;
   (internal::AppendPiece(&out, pieces), ...);
   return out;
+}
+
+// UTF-8 `text` cut to at most `most` bytes between characters: half of one would be respelled by a
+// server, never compare as equal, and be written again for ever.
+inline std::string Clipped(std::string_view text, size_t most) {
+  if (text.size() <= most) return std::string(text);
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80) --most;
+  return std::string(text.substr(0, most));
 }
 
 }  // namespace fairlead::base

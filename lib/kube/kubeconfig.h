@@ -12,6 +12,7 @@ namespace fairlead::kube {
 struct ClusterAccess {
   std::string scheme = "https";
   std::string host;
+  std::string address;  // what `host` was resolved to and is dialled; "" = resolve it
   int port = 443;
   std::string server_name;  // tls-server-name; "" = host
   std::string ca_pem;       // "" = the system's roots

@@ -92,7 +92,7 @@ void ClientConnection::Connect() {
     }
   });
   resolver_.async_resolve(
-      options_.host, std::to_string(options_.port),
+      options_.address.empty() ? options_.host : options_.address, std::to_string(options_.port),
       [self = shared_from_this()](error_code error, const tcp::resolver::results_type& addresses) {
         if (self->owner_ == nullptr) return;
         if (!error) return self->OnResolved(addresses);

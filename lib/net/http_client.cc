@@ -308,7 +308,7 @@ absl::StatusOr<std::unique_ptr<HttpTransport>> MakeHttpClient(const HttpClientOp
   } else if (options.scheme != "http") {
     return absl::InvalidArgumentError(
         base::StrCat("scheme ", options.scheme, " is not http or https"));
-  } else if (!IsLoopback(options.host)) {
+  } else if (!IsLoopback(options.address.empty() ? options.host : options.address)) {
     return absl::InvalidArgumentError("plain http is for loopback addresses only");
   }
   return std::make_unique<Client>(options, std::move(context), loop);

@@ -12,6 +12,7 @@ namespace fairlead::net {
 struct HttpClientOptions {
   std::string scheme = "https";  // or http, for loopback only: no credential goes over it
   std::string host;              // name or address, no brackets
+  std::string address;           // what `host` was resolved to and is dialled; "" = resolve it
   int port = 443;
   std::string server_name;      // what the certificate must say; "" = host
   std::string ca_pem;           // "" = the system's roots

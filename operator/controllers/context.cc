@@ -1,57 +1,13 @@
 #include "operator/controllers/context.h"
 
-#include <arpa/inet.h>
-#include <netdb.h>
-
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/escaping.h"
-#include "lib/base/status.h"
 #include "lib/base/strings.h"
-#include "lib/kube/kubeconfig.h"
 #include "operator/controllers/objects.h"
 #include "operator/controllers/reasons.h"
 
 namespace fairlead::op {
-
-namespace {
-
-// A name in a hostile kubeconfig is resolved once, here, and what it resolved to is what is
-// dialled: it cannot become an address of ours between the check and the connection.
-absl::Status PinAddress(kube::ClusterAccess* access) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  const int failed = getaddrinfo(access->host.c_str(), nullptr, &hints, &found);
-  if (failed != 0) {
-    return absl::UnavailableError(
-        base::StrCat("server ", access->host, ": ", gai_strerror(failed)));
-  }
-  absl::Status status =
-      absl::UnavailableError(base::StrCat("server ", access->host, ": no address"));
-  for (const addrinfo* one = found; one != nullptr; one = one->ai_next) {
-    char text[INET6_ADDRSTRLEN] = "";
-    const void* address =
-        one->ai_family == AF_INET
-            ? static_cast<const void*>(&reinterpret_cast<sockaddr_in*>(one->ai_addr)->sin_addr)
-            : &reinterpret_cast<sockaddr_in6*>(one->ai_addr)->sin6_addr;
-    if (inet_ntop(one->ai_family, address, text, sizeof(text)) == nullptr) continue;
-    if (kube::ForbiddenAddress(text)) {
-      status = absl::InvalidArgumentError(
-          base::StrCat("server ", access->host, ": resolves to ", text, ", which is not allowed"));
-      break;
-    }
-    if (access->server_name.empty() && access->host != text) access->server_name = access->host;
-    access->host = text;
-    status = absl::OkStatus();
-    break;
-  }
-  freeaddrinfo(found);
-  return status;
-}
-
-}  // namespace
 
 bool Observations::Set(const std::string& account_uid, const Observation& observation) {
   const base::MutexLock lock(mutex_);
@@ -70,55 +26,6 @@ std::optional<Observation> Observations::Get(const std::string& account_uid) con
 void Observations::Forget(const std::string& account_uid) {
   const base::MutexLock lock(mutex_);
   all_.erase(account_uid);
-}
-
-absl::StatusOr<std::shared_ptr<ClusterClient>> ClusterPool::For(
-    const api::ClusterAccount& account) {
-  if (account.connection.kind == api::Connection::Kind::kInCluster) return hub_;
-  if (account.connection.kind == api::Connection::Kind::kDialIn) {
-    return absl::FailedPreconditionError("nothing here can reach a dialIn cluster");
-  }
-  const api::KubeconfigConnection& from = account.connection.kubeconfig;
-  FAIRLEAD_ASSIGN_OR_RETURN(
-      const Json::Value secret,
-      GetObject(hub_.get(), {SecretType(), account.meta.name_space, from.secret_name}));
-  const std::string version = base::StrCat(secret["metadata"]["uid"].asString(), "/",
-                                           secret["metadata"]["resourceVersion"].asString());
-  {
-    const base::MutexLock lock(mutex_);
-    const auto known = entries_.find(account.meta.uid);
-    if (known != entries_.end() && known->second.secret_version == version) {
-      return known->second.client;
-    }
-  }
-  const Json::Value& data = secret["data"][from.secret_key];
-  std::string text;
-  if (!data.isString() || !absl::Base64Unescape(data.asString(), &text)) {
-    return absl::NotFoundError(
-        base::StrCat("Secret ", from.secret_name, " has no key \"", from.secret_key, "\""));
-  }
-  FAIRLEAD_ASSIGN_OR_RETURN(
-      kube::ClusterAccess access,
-      kube::ParseKubeconfig(text,
-                            base::StrCat("Secret ", from.secret_name, ", key ", from.secret_key),
-                            kube::KubeconfigTrust::kHostile));
-  // Without the lock: a slow name server holds up this account only.
-  FAIRLEAD_RETURN_IF_ERROR(PinAddress(&access));
-  FAIRLEAD_ASSIGN_OR_RETURN(std::shared_ptr<ClusterClient> client, dial_(access));
-  const base::MutexLock lock(mutex_);
-  entries_[account.meta.uid] = {version, client};
-  return client;
-}
-
-void ClusterPool::Forget(const std::string& account_uid) {
-  const base::MutexLock lock(mutex_);
-  entries_.erase(account_uid);
-}
-
-const char* ReasonOf(const absl::Status& not_connected) {
-  if (absl::IsNotFound(not_connected)) return kReasonCredentialNotFound;
-  if (absl::IsInvalidArgument(not_connected)) return kReasonCredentialInvalid;
-  return kReasonClusterUnreachable;
 }
 
 bool Selected(const api::AgentDeployment& deployment, const api::ClusterAccount& account) {

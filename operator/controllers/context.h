@@ -12,6 +12,7 @@
 #include "lib/base/mutex.h"
 #include "operator/config/config.h"
 #include "operator/controllers/certificates.h"
+#include "operator/controllers/cluster_pool.h"
 #include "operator/controllers/endpoint_client.h"
 #include "operator/controllers/fleet_view.h"
 #include "operator/model/conditions.h"
@@ -44,35 +45,6 @@ class Observations {
   mutable base::Mutex mutex_;
   std::map<std::string, Observation> all_;
 };
-
-// Clients of accounts' clusters, made from live reads of their kubeconfig Secrets.
-class ClusterPool {
- public:
-  // Connects to a cluster whose kubeconfig was found harmless.
-  using Dial =
-      std::function<absl::StatusOr<std::shared_ptr<ClusterClient>>(const kube::ClusterAccess&)>;
-  ClusterPool(std::shared_ptr<ClusterClient> hub, Dial dial)
-      : hub_(std::move(hub)), dial_(std::move(dial)) {}
-
-  // NotFound: the Secret or its key; InvalidArgument: a kubeconfig that is refused; Unavailable:
-  // the hub or a name server does not answer. The cluster itself is not asked.
-  absl::StatusOr<std::shared_ptr<ClusterClient>> For(const api::ClusterAccount& account);
-  // The account is gone.
-  void Forget(const std::string& account_uid);
-
- private:
-  struct Entry {
-    std::string secret_version;
-    std::shared_ptr<ClusterClient> client;
-  };
-  std::shared_ptr<ClusterClient> hub_;
-  Dial dial_;
-  base::Mutex mutex_;
-  std::map<std::string, Entry> entries_;  // by ClusterAccount uid
-};
-
-// The condition's reason for an error of ClusterPool::For.
-const char* ReasonOf(const absl::Status& not_connected);
 
 // One holder at a time of what concerns one account: its installation and its removal.
 class AccountLocks {

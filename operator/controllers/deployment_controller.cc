@@ -341,7 +341,7 @@ ReconcileResult DeploymentController::Finish(Visit* visit) {
     Json::Value one;
     one["account"] = failing.account;
     one["reason"] = failing.reason;
-    one["message"] = Clipped(failing.message, kMostMessage);
+    one["message"] = base::Clipped(failing.message, kMostMessage);
     status["failing"].append(one);
   }
   Json::Value live = visit->live;

@@ -46,11 +46,9 @@ RegisteredAccount Read(const Json::Value& from) {
   RegisteredAccount out;
   out.uid = from["uid"].asString();
   out.owner = from["owner"].asString();
-  out.owner_uid = from["ownerUid"].asString();
   const Json::Value& status = from["status"];
   out.connected = status["connected"].asBool();
   out.revision = status["revision"].asString();
-  out.detail = status["detail"].asString();
   out.synced = out.connected && Settled(status);
   return out;
 }

@@ -5,10 +5,12 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "absl/status/statusor.h"
+#include "lib/base/clock.h"
 #include "lib/base/mutex.h"
 #include "lib/rest/client.h"
 
@@ -18,11 +20,9 @@ namespace fairlead::op {
 struct RegisteredAccount {
   std::string uid;
   std::string owner;
-  std::string owner_uid;
   bool connected = false;
   bool synced = false;  // every watched kind follows the cluster, or is refused there
   std::string revision;
-  std::string detail;
   friend bool operator==(const RegisteredAccount&, const RegisteredAccount&) = default;
 };
 
@@ -43,7 +43,6 @@ class EndpointClient {
   explicit EndpointClient(MakeClient make_client, std::function<bool()> may_write = nullptr)
       : make_client_(std::move(make_client)), may_write_(std::move(may_write)) {}
 
-  absl::StatusOr<RegisteredAccount> Get(const std::string& name);
   // Writes only when the endpoint has anything else. The same owner made again (a hub rebuilt from
   // Git) takes over. AlreadyExists: the name belongs to another owner (the message says whom).
   absl::StatusOr<RegisteredAccount> Put(const AccountRegistration& account);
@@ -53,6 +52,7 @@ class EndpointClient {
   absl::StatusOr<std::map<std::string, RegisteredAccount>> List();
 
  private:
+  absl::StatusOr<RegisteredAccount> Get(const std::string& name);
   absl::StatusOr<Json::Value> Show(const std::string& name);
   absl::StatusOr<rest::Answer> Call(std::string_view method, const std::string& path,
                                     const std::string& body);

@@ -77,7 +77,6 @@ void FleetView::PollOne(const std::string& name, EndpointClient* endpoint) {
       entry.live.synced =
           said.synced || (!is_new && before.synced && now - entry.synced_at < kGrace);
       if (said.connected) entry.live.revision = said.revision;
-      entry.live.detail = said.detail;
       if (first || !(entry.live == before)) changed.push_back(account);
     }
   }

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -20,7 +21,6 @@ class FleetView {
     bool connected = false;
     bool synced = false;
     std::string revision;  // of the agent that serves; the last one while it is away shortly
-    std::string detail;
     friend bool operator==(const Live&, const Live&) = default;
   };
   // Called on the view's thread when an account's Live changed.

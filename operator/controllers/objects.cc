@@ -56,7 +56,10 @@ absl::StatusOr<Json::Value> GetObject(ClusterClient* cluster, const kube::Object
     return absl::NotFoundError(What("get", name));
   }
   if (answer.error) return ErrorOf(answer, What("get", name));
-  return json::ParseJson(answer.body);
+  auto object = json::ParseJson(answer.body);
+  // Not InvalidArgument: what was asked for is good, the answer is not.
+  if (!object.ok()) return absl::DataLossError(StrCat(What("get", name), ": no JSON came back"));
+  return object;
 }
 
 absl::StatusOr<std::string> ClusterUid(ClusterClient* cluster) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "lib/base/strings.h"
+
 namespace fairlead::op {
 
 namespace {
@@ -17,12 +19,6 @@ auto FindIn(Conditions& conditions, std::string_view type) {
 
 }  // namespace
 
-std::string Clipped(std::string_view text, size_t most) {
-  if (text.size() <= most) return std::string(text);
-  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80) --most;
-  return std::string(text.substr(0, most));
-}
-
 ConditionSet::ConditionSet(std::vector<api::Condition> before, int64_t generation, std::string now)
     : before_(std::move(before)),
       conditions_(before_),
@@ -35,7 +31,7 @@ void ConditionSet::Set(std::string_view type, std::string_view status, std::stri
   next.type = std::string(type);
   next.status = std::string(status);
   next.reason = std::string(reason);
-  next.message = Clipped(message, kMaxMessage);
+  next.message = base::Clipped(message, kMaxMessage);
   next.observed_generation = generation_;
   next.last_transition_time = now_;
   // Compared with what the visit found, so that setting twice in one visit moves no time.

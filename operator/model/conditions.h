@@ -17,10 +17,6 @@ inline constexpr char kSynced[] = "Synced";
 inline constexpr char kPaused[] = "Paused";
 inline constexpr char kDeleting[] = "Deleting";
 
-// `text` cut to at most `most` bytes between characters: half of one would be respelled by the
-// server, never compare as equal, and be written again for ever.
-std::string Clipped(std::string_view text, size_t most);
-
 // The conditions of one object, as one visit finds them. lastTransitionTime moves only when status
 // does; Reconciling and Stalled are never both True.
 class ConditionSet {

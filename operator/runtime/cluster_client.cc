@@ -15,8 +15,8 @@ namespace {
 // A server may ask for this much at most: what waits is retried then anyway.
 constexpr base::Duration kMostRetryAfter = base::seconds(60);
 
-int64_t Ns(base::Duration duration) { return duration.count(); }
-int64_t NowNs(const base::Clock* clock) { return Ns(clock->Now().time_since_epoch()); }
+// Other codes are about one object or one caller, whatever header comes with them.
+bool ConcernsAll(const kube::ApiError& error) { return error.code == 429 || error.code >= 500; }
 
 kube::ApiAnswer NotSent(kube::Reason reason, std::string message) {
   kube::ApiAnswer answer;
@@ -40,11 +40,14 @@ absl::StatusOr<std::shared_ptr<ClusterClient>> ClusterClient::Make(
   net::HttpClientOptions client;
   client.scheme = access.scheme;
   client.host = access.host;
+  client.address = access.address;
   client.port = access.port;
   client.server_name = access.server_name;
   client.ca_pem = access.ca_pem;
   client.certificate_pem = access.certificate_pem;
   client.key_pem = access.key_pem;
+  // Before the call that waits for it, so that a cluster that swallows packets has one error.
+  client.connect_timeout = options.timeout * 4 / 5;
   std::promise<absl::StatusOr<std::unique_ptr<net::HttpTransport>>> made;
   loop->Post([&] { made.set_value(net::MakeHttpClient(client, loop)); });
   FAIRLEAD_ASSIGN_OR_RETURN(auto transport, made.get_future().get());
@@ -77,10 +80,10 @@ kube::ApiAnswer ClusterClient::Call(absl::StatusOr<net::HttpRequest> request, bo
   if (mutating && options_.may_write && !options_.may_write()) {
     return NotSent(kube::Reason::kTransport, "this process is not the leader; nothing was sent");
   }
-  if (NowNs(options_.clock) < paused_until_ns_) {
-    return NotSent(
-        kube::Reason::kTransport,
-        base::StrCat(host_, " did not answer a moment ago, or asked to wait; asked again later"));
+  if (auto why = PausedBy()) {
+    kube::ApiAnswer answer;
+    answer.error = std::move(why);
+    return answer;
   }
   auto pending = std::make_shared<Pending>();
   auto answer = pending->promise.get_future();
@@ -95,16 +98,27 @@ kube::ApiAnswer ClusterClient::Call(absl::StatusOr<net::HttpRequest> request, bo
         });
   });
   kube::ApiAnswer given = answer.get();
-  if (given.error && given.error->reason == kube::Reason::kTransport) {
-    Pause(options_.pause_after_failure);
-  } else if (given.error && given.error->retry_after) {
-    Pause(std::min<base::Duration>(*given.error->retry_after, kMostRetryAfter));
+  answers_ = !given.error || given.error->reason != kube::Reason::kTransport;
+  if (!answers_) {
+    Pause(options_.pause_after_failure, *given.error);
+  } else if (given.error && given.error->retry_after && ConcernsAll(*given.error)) {
+    Pause(std::min<base::Duration>(*given.error->retry_after, kMostRetryAfter), *given.error);
   }
   return given;
 }
 
-void ClusterClient::Pause(base::Duration duration) {
-  paused_until_ns_ = NowNs(options_.clock) + Ns(duration);
+std::optional<kube::ApiError> ClusterClient::PausedBy() const {
+  const base::MutexLock lock(mutex_);
+  if (options_.clock->Now() >= paused_until_) return std::nullopt;
+  return paused_by_;
+}
+
+void ClusterClient::Pause(base::Duration duration, const kube::ApiError& why) {
+  const base::MutexLock lock(mutex_);
+  const base::Time until = options_.clock->Now() + duration;
+  if (until <= paused_until_) return;
+  paused_until_ = until;
+  paused_by_ = why;
 }
 
 kube::ApiAnswer ClusterClient::Get(const kube::ObjectName& object) {

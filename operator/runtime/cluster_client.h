@@ -3,9 +3,11 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "lib/base/mutex.h"
 #include "lib/kube/api_client.h"
 #include "lib/kube/kubeconfig.h"
 #include "lib/kube/requests.h"
@@ -19,7 +21,9 @@ namespace fairlead::op {
 // Every call ends: after `timeout` at the latest, by an answer with error kTransport. After a call
 // that got no answer, further ones fail at once for `pause_after_failure`, so that a cluster that
 // swallows packets costs its own accounts one timeout now and then, and nobody else's anything.
-// A server that says 429 or 503 with Retry-After gets no further call before that.
+// A server that says 429 or 5xx with Retry-After gets no further call before that, or for a minute
+// if it asks for more. A pause is never made shorter by another. What fails for a pause fails with
+// the error that began it, so that what is told of the cluster is the same as long as it is.
 // Mutating calls ask the fence first; without leadership they fail and nothing is sent.
 class ClusterClient {
  public:
@@ -57,6 +61,8 @@ class ClusterClient {
 
   [[nodiscard]] kube::ApiClient* api() { return state_->api.get(); }  // loop thread only
   [[nodiscard]] const std::string& host() const { return host_; }
+  // False after a call that got no answer, until one gets one.
+  [[nodiscard]] bool answers() const { return answers_; }
 
  private:
   struct State {  // lives on the loop
@@ -64,14 +70,19 @@ class ClusterClient {
     std::unique_ptr<kube::ApiClient> api;
   };
   ClusterClient(const Options& options, base::Loop* loop) : options_(options), loop_(loop) {}
-  void Pause(base::Duration duration);
+  // The error that began the pause, while there is one.
+  std::optional<kube::ApiError> PausedBy() const;
+  void Pause(base::Duration duration, const kube::ApiError& why);
   kube::ApiAnswer Call(absl::StatusOr<net::HttpRequest> request, bool mutating);
 
   Options options_;
   base::Loop* loop_;
   std::string host_;
   std::shared_ptr<State> state_ = std::make_shared<State>();
-  std::atomic<int64_t> paused_until_ns_{0};
+  mutable base::Mutex mutex_;
+  base::Time paused_until_{};
+  kube::ApiError paused_by_;
+  std::atomic<bool> answers_{true};
 };
 
 }  // namespace fairlead::op

@@ -11,21 +11,18 @@ namespace fairlead::op {
 
 namespace {
 
+using base::Clipped;
 using base::StrCat;
 
 constexpr base::Duration kClosedAfter = base::minutes(6);  // of silence
 // Between patches of a series that goes on: doubling, so that a short one is told soon and whole.
 constexpr base::Duration kFirstWait = base::seconds(10);
 constexpr base::Duration kMostWait = base::minutes(30);
+// Between tries of what failed: doubling, each plus as much again at random.
 constexpr base::Duration kFirstRetry = base::seconds(5);
+constexpr base::Duration kMostRetry = base::minutes(1);
 constexpr size_t kMostNote = 1024;
 constexpr size_t kMostName = 180;
-
-std::string Clip(const std::string& text, size_t most) {
-  if (text.size() <= most) return text;
-  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80) --most;
-  return text.substr(0, most);
-}
 
 }  // namespace
 
@@ -69,7 +66,8 @@ void EventSeries::Forget(base::Time now) {
       it = series_.erase(it);
       continue;
     }
-    if (closed && one.written > 1) one.due = std::min(one.due.value_or(now), now);  // its last word
+    // Its last word; after a failure that waits as any other.
+    if (closed && one.HasLastWord()) one.due = std::min(one.due.value_or(now), now);
     ++it;
   }
 }
@@ -113,11 +111,11 @@ EventSeries::Request EventSeries::RequestFor(const Series& series) const {
   body["metadata"]["namespace"] = request.name_space;
   body["eventTime"] = series.first_time;
   body["reportingController"] = "fairlead.dev/operator";
-  body["reportingInstance"] = Clip(instance_, 128);
+  body["reportingInstance"] = Clipped(instance_, 128);
   body["type"] = series.event.warning ? "Warning" : "Normal";
-  body["reason"] = Clip(series.event.reason, 128);
-  body["action"] = Clip(series.event.action, 128);
-  body["note"] = Clip(series.event.note, kMostNote);
+  body["reason"] = Clipped(series.event.reason, 128);
+  body["action"] = Clipped(series.event.action, 128);
+  body["note"] = Clipped(series.event.note, kMostNote);
   body["regarding"]["apiVersion"] = of.api_version;
   body["regarding"]["kind"] = of.kind;
   body["regarding"]["name"] = of.name;
@@ -150,12 +148,17 @@ void EventSeries::Done(Result result, base::Time now) {
         series_.erase(found);
         return;
       }
-      if (result == Result::kGone) return;
-      series.due = now + kFirstRetry +
-                   base::Duration(static_cast<int64_t>(base::NextRandom(&random_) %
-                                                       static_cast<uint64_t>(kFirstRetry.count())));
+      if (result == Result::kFailed) series.due = now + RetryIn(series.tries);
       return;
   }
+}
+
+base::Duration EventSeries::RetryIn(int tries) {
+  base::Duration least = kFirstRetry;
+  for (int i = 1; i < tries && least < kMostRetry; ++i) least *= 2;
+  least = std::min<base::Duration>(least, kMostRetry);
+  const auto jitter = base::NextRandom(&random_) % static_cast<uint64_t>(least.count());
+  return least + base::Duration(static_cast<int64_t>(jitter));
 }
 
 std::optional<base::Time> EventSeries::NextWake() const {
@@ -163,7 +166,7 @@ std::optional<base::Time> EventSeries::NextWake() const {
   if (under_way_) return wake;
   for (const auto& [key, one] : series_) {
     base::Time when = one.due.value_or(one.seen + kClosedAfter);
-    if (one.written > 1) when = std::min(when, one.seen + kClosedAfter);
+    if (one.HasLastWord()) when = std::min(when, one.seen + kClosedAfter);
     wake = std::min(wake.value_or(when), when);
   }
   return wake;

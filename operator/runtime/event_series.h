@@ -3,7 +3,6 @@
 #include <json/value.h>
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -35,7 +34,7 @@ struct Event {
 // Guarantees: one request at a time; the same thing again and again is one Event and ever fewer
 //   patches, at last two an hour; a short series is told whole within seconds, and then nothing is
 //   written; at most kMostSeries kinds are known at a time, what comes beyond is dropped and
-//   counted; what cannot be written is given up after kTries.
+//   counted; what cannot be written is tried again ever more seldom and given up after kTries.
 // Assumes: one thread, or its owner's lock.
 // Source: Kubernetes events.k8s.io/v1 (Event.series), KEP-383; client-go's event broadcaster.
 // Tests: unit/operator/runtime/event_series_test.cc.
@@ -78,13 +77,17 @@ class EventSeries {
     int64_t written = 0;    // the count the server knows; 0 = no Event yet
     int64_t sending = 0;    // the count in the request under way
     base::Duration wait{};  // until the next patch
-    int tries = 0;
+    int tries = 0;          // that failed since the last one that did not
     base::Time seen{};
     std::optional<base::Time> due;  // of the next request
+    // What is not told yet is told when the series closes, whatever `wait` says.
+    [[nodiscard]] bool HasLastWord() const { return written > 1 && tries == 0; }
   };
   [[nodiscard]] Request RequestFor(const Series& series) const;
   static void SetDue(Series* series, base::Time now);
   void Forget(base::Time now);
+  // Until the try after `tries` failures.
+  base::Duration RetryIn(int tries);
 
   const std::string instance_;
   uint64_t random_;

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """make charts: the three charts are valid, render, and say what the rest of the repository says.
 
-Lints and renders them; chart fairlead-crds equals crds/; pods are restricted; unknown values are refused by name; what
+Lints and renders them; chart fairlead-crds equals crds/; pods are restricted; rights name what they are for; unknown values are refused by name; what
 chart fairlead-agent needs and does not get is named; and what it renders equals what the operator renders for the same
 installation (build/.../bin/render-agent), apart from what only one of them can have: its marks of ownership. The programs
 read the configurations that the charts render.
@@ -125,6 +125,30 @@ def renders(charts):
             continue
         done = charts.template(chart, merged(values, {"unknownKey": 1}))
         charts.check(f"{chart} refuses an unknown value", (done.returncode == 0 or "unknownKey" not in done.stderr) and (done.stderr or "it does not"))
+
+
+def excess(role, profiles):
+    """What a role may not hold. Profiles, which agents get, may be for every resource; nobody has every verb, nor what would
+    give itself more rights: escalate, impersonate, or bind but for the profiles by name."""
+    problems = []
+    named = role["kind"] == "ClusterRole" and role["metadata"]["name"] in profiles
+    for rule in role.get("rules") or []:
+        verbs = set(rule["verbs"])
+        bound = set(rule.get("resourceNames", []))
+        bad = verbs & {"*", "escalate", "impersonate"}
+        bad |= set() if named else {"*"} & set(rule.get("apiGroups", []) + rule.get("resources", []) + rule.get("nonResourceURLs", []))
+        bad |= {"bind"} & verbs if not bound or bound - profiles else set()
+        problems += [f"{role['kind']} {role['metadata']['name']}: {sorted(bad)} in {json.dumps(rule)}"] if bad else []
+    return problems
+
+
+def rights(charts):
+    for chart, values in (("fairlead", {"watchNamespaces": ["a", "b"], "agentNamespaces": ["c", "d"]}), ("fairlead-agent", MINIMUM)):
+        roles = [one for one in charts.objects(chart, values) if one["kind"] in ("Role", "ClusterRole")]
+        profiles = {one["metadata"]["name"] for one in roles if one["metadata"]["name"].startswith("fairlead:agent:")}
+        charts.check(f"{chart} has roles and profiles", (not profiles or len(roles) == len(profiles)) and [one["metadata"]["name"] for one in roles])
+        for role in roles:
+            charts.check(f"{chart}: rights", "; ".join(excess(role, profiles)))
 
 
 def crds(charts):
@@ -264,7 +288,7 @@ def main():
         print(f"charts: SKIPPED: no helm in {CACHE}/bin nor in PATH; next step: make cluster")
         print("0 passed, 0 failed, 1 skipped")
         return 0
-    for part in (crds, lint, renders, needs, rights_only, configurations, golden, revisions):
+    for part in (crds, lint, renders, rights, needs, rights_only, configurations, golden, revisions):
         try:
             part(charts)
         except AssertionError as problem:

@@ -2,8 +2,8 @@
 """Runs clang-tidy 14 (.clang-tidy) over product sources; prints what it finds and a closing line.
 
 usage: tidy.py BUILD_DIR [FILE...]
-Without files: those that differ from the merge base with TIDY_BASE (default origin/main, else main), uncommitted changes
-included; with ALL=1 every one. Exit code 1 when something was found or a file could not be read.
+Without files: those that differ from the merge base with TIDY_BASE (default origin/main, else main), uncommitted and
+untracked ones included; with ALL=1 every one. Exit code 1 when something was found or a file could not be read.
 """
 import concurrent.futures
 import json
@@ -22,11 +22,13 @@ def git(*arguments):
 
 
 def changed():
+    """What it is compared with, and the names of the files that differ."""
     for base in (os.environ.get("TIDY_BASE"), "origin/main", "main"):
         if base:
             merged = git("merge-base", "HEAD", base)
             if merged.returncode == 0:
-                return git("diff", "--name-only", merged.stdout.strip()).stdout.splitlines()
+                names = git("diff", "--name-only", merged.stdout.strip()).stdout.splitlines()
+                return base, {*names, *git("ls-files", "--others", "--exclude-standard").stdout.splitlines()}
     sys.exit("tidy: no branch to compare with; set TIDY_BASE, or ALL=1 for all files")
 
 
@@ -39,9 +41,10 @@ def main():
     if named:
         sources = named
     elif not os.environ.get("ALL"):
-        names = set(changed())
+        base, names = changed()
         # A changed header is seen through the source beside it.
         sources = [source for source in sources if source in names or source[:-2] + "h" in names]
+        print(f"tidy: {len(sources)} files changed against {base}; ALL=1 checks all", flush=True)
 
     def run(source):
         return source, subprocess.run(["clang-tidy-14", "-p", build, *EXTRA, source], capture_output=True, text=True)

@@ -2,6 +2,7 @@
 
 #include "lib/base/backoff.h"
 #include "lib/base/resource_version.h"
+#include "lib/base/strings.h"
 #include "lib/base/suggest.h"
 
 namespace fairlead::base {
@@ -45,6 +46,13 @@ TEST(Backoff, GrowsToItsCeilingStaysJitteredAndStartsOverAfterReset) {
 TEST(Suggest, NamesTheNearestValidKey) {
   EXPECT_EQ(Nearest("endpiont", {"account", "endpoint", "log"}), "endpoint");
   EXPECT_EQ(Nearest("x", {}), "");
+}
+
+TEST(Clipped, CutsBetweenCharacters) {
+  EXPECT_EQ(Clipped("grün", 8), "grün");
+  EXPECT_EQ(Clipped("grün", 4), "grü");
+  EXPECT_EQ(Clipped("grün", 3), "gr") << "ü has two bytes";
+  EXPECT_EQ(Clipped("ü", 1), "");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <optional>
 
+#include "lib/base/strings.h"
 #include "lib/net/http_server.h"
 #include "lib/net/x509.h"
 
@@ -88,6 +89,7 @@ class HttpClientTest : public ::testing::Test, public HttpHandler {
   }
   void Handle(const HttpServerRequest& request, std::shared_ptr<HttpResponder> responder) override {
     uris_ = request.peer_uris;
+    authority_ = FindHeader(request.headers, "host");
     if (request.path == "/never") {
       kept_.push_back(responder);
     } else if (request.path == "/cut") {
@@ -118,6 +120,7 @@ class HttpClientTest : public ::testing::Test, public HttpHandler {
   std::unique_ptr<HttpServer> server_;
   HttpClientOptions options_;
   std::vector<std::string> uris_;
+  std::string authority_;
   std::vector<std::shared_ptr<HttpResponder>> kept_;
   std::unique_ptr<HttpStream> stream_;
 };
@@ -141,6 +144,28 @@ TEST_F(HttpClientTest, TheServersNameIsVerified) {
   StartServer(true);
   options_.server_name = "good.example";
   EXPECT_TRUE(Get("/x").end->ok());
+}
+
+TEST_F(HttpClientTest, AnAddressIsDialledForANameThatTheServerHearsAndProves) {
+  StartServer(true);
+  options_.host = "good.example";
+  options_.address = "127.0.0.1";
+  EXPECT_EQ(Get("/x").status, 200);
+  EXPECT_EQ(authority_, base::StrCat("good.example:", options_.port));
+}
+
+TEST_F(HttpClientTest, AnAddressProvesNothing) {
+  StartServer(true);
+  options_.host = "other.example";
+  options_.address = "127.0.0.1";
+  EXPECT_THAT(Get("/x").end->ToString(), HasSubstr("certificate was not accepted"));
+}
+
+TEST_F(HttpClientTest, PlainHttpIsRefusedByTheAddressAndNotByTheName) {
+  options_.scheme = "http";
+  options_.host = "localhost";
+  options_.address = "192.0.2.1";
+  EXPECT_EQ(MakeHttpClient(options_, &loop_).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(HttpClientTest, AnotherNameIsRefused) {

@@ -1,13 +1,14 @@
 // Clusters that are away, for a while or for ever, and what that does to everything else.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netdb.h>
 
 #include "unit/operator/controllers/world.h"
 
 namespace fairlead::op {
 namespace {
 
-using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 class LostClusterTest : public ::testing::Test {
  protected:
@@ -59,12 +60,57 @@ TEST_F(LostClusterTest, AnAccountThatCannotBeLetGoOfHoldsUpNoOther) {
       << "still held: something is installed there";
 }
 
+TEST_F(LostClusterTest, AClusterThatStaysAwayIsWrittenDownOnce) {
+  servers_.pause = base::seconds(15);
+  Rounds(4);
+  world().On([&] {
+    servers_.spoke.set_script(
+        [](const net::HttpRequest&) { return fakes::FakeHub::Fate{.lost = true}; });
+  });
+  Rounds(3);
+  ASSERT_EQ(world().Condition("clusteraccounts", "spoke", "Ready"), "False/ClusterUnreachable");
+  ASSERT_EQ(world().Condition("agentdeployments", "agents", "Ready"), "False/ClusterUnreachable");
+  world().ClearWrites();
+  for (int i = 0; i < 20; ++i) {  // some visits ask the cluster, some fall into a pause
+    servers_.clock.Advance(base::seconds(7));
+    Rounds(1);
+    EXPECT_THAT(world().Writes(), IsEmpty()) << "visit " << i;
+  }
+}
+
+TEST_F(LostClusterTest, AClusterThatAsksForPatienceIsWrittenDownOnce) {
+  Rounds(4);
+  world().On([&] {
+    servers_.spoke.set_script([](const net::HttpRequest&) {
+      return fakes::FakeHub::Fate{
+          .status = 429, .reason = "TooManyRequests", .retry_after_seconds = 15};
+    });
+  });
+  Rounds(3);
+  world().ClearWrites();
+  for (int i = 0; i < 20; ++i) {
+    servers_.clock.Advance(base::seconds(7));
+    Rounds(1);
+    EXPECT_THAT(world().Writes(), IsEmpty()) << "visit " << i;
+  }
+}
+
 TEST_F(LostClusterTest, WhatIsOnlyAwayIsNoBadCredential) {
   Rounds(4);
   HubFate("/secrets/spoke-kubeconfig", {.lost = true});
   Rounds(2);
   EXPECT_EQ(world().Condition("clusteraccounts", "spoke", "Ready"), "False/ClusterUnreachable");
   EXPECT_EQ(world().Condition("agentdeployments", "agents", "Ready"), "False/ClusterUnreachable");
+  HubFate("/secrets/spoke-kubeconfig", {});
+  world().On([&] {
+    servers_.hub.Edit("secrets", kSpace, "spoke-kubeconfig", [](Json::Value* live) {
+      (*live)["data"]["value"] = absl::Base64Escape(Kubeconfig("https://gone.example.com:6443"));
+    });
+  });
+  servers_.resolve = [](const std::string& host) { return NotResolved(host, EAI_NONAME, 0); };
+  Rounds(2);
+  EXPECT_EQ(world().Condition("clusteraccounts", "spoke", "Ready"), "False/ClusterUnreachable");
+  EXPECT_EQ(world().Account("spoke").outcome, Outcome::kRetry);
   HubFate("/secrets/spoke-kubeconfig", {.status = 404, .reason = "NotFound"});
   Rounds(2);
   EXPECT_EQ(world().Condition("clusteraccounts", "spoke", "Ready"), "False/CredentialNotFound");

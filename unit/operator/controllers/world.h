@@ -45,6 +45,8 @@ struct Servers {
   FakeEndpoint endpoint;
   base::ManualClock clock;
   std::atomic<bool> leading{true};
+  ClusterPool::Resolve resolve = ResolveHost;
+  base::Duration pause{};  // of a client whose call got no answer; for operators made from then on
 };
 
 // One operator process over Servers, without its queues: a test calls the reconcilers, on its own
@@ -55,7 +57,7 @@ class World {
     ClusterClient::Options options = FakeClusters::Options();
     options.may_write = [this] { return servers_->leading.load(); };
     options.clock = &servers_->clock;
-    options.pause_after_failure = base::seconds(0);
+    options.pause_after_failure = servers_->pause;
     const auto reach = [this, options](fakes::FakeHub* server, const char* name) {
       return clusters_.Reach(server, name, options);
     };
@@ -69,10 +71,12 @@ class World {
     context.hub = reach(&servers_->hub, "hub");
     context.hub_id = "hub-uid-1";
     context.clusters = std::make_unique<ClusterPool>(
-        context.hub, [this, reach](const kube::ClusterAccess& access) {
+        context.hub,
+        [this, reach](const kube::ClusterAccess& access) {
           dialled.push_back(access);
           return reach(&servers_->spoke, "spoke");
-        });
+        },
+        [this](const std::string& host) { return servers_->resolve(host); }, &servers_->clock);
     context.endpoints["default"] = std::make_unique<EndpointClient>(
         [this] { return servers_->endpoint.Connect(); }, options.may_write);
     context.fleet = std::make_unique<FleetView>(

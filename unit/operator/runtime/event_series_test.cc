@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "lib/base/strings.h"
 
@@ -65,6 +67,19 @@ TEST_F(EventSeriesTest, ManyEqualOnesAreOneEventAndEverFewerPatches) {
   ASSERT_TRUE(last && !last->create);
   EXPECT_EQ(last->body[0]["path"], "/series");
   EXPECT_EQ(last->body[0]["value"]["count"], 4 * 3600);
+}
+
+TEST_F(EventSeriesTest, TheSecondIsToldAtOnceAndWhatFollowsAfterTenSeconds) {
+  Add(Of("NoAgent"));
+  Serve();
+  Add(Of("NoAgent"));
+  EXPECT_EQ(Serve()->body[0]["value"]["count"], 2);
+  Add(Of("NoAgent"));
+  now_ += base::milliseconds(9'999);
+  Add(Of("NoAgent"));
+  EXPECT_FALSE(Serve());
+  now_ += base::milliseconds(1);
+  EXPECT_EQ(Serve()->body[0]["value"]["count"], 4);
 }
 
 TEST_F(EventSeriesTest, AShortSeriesIsToldWholeWithinSecondsAndThenNothingIsWritten) {
@@ -137,6 +152,42 @@ TEST_F(EventSeriesTest, AFailureWaitsBeforeItIsTriedAgain) {
   EXPECT_GE(*series_.NextWake(), now_ + base::seconds(5));
   now_ += base::seconds(10);
   EXPECT_TRUE(Serve());
+}
+
+TEST_F(EventSeriesTest, FailuresAreTriedAgainEverMoreSeldom) {
+  Add(Of("NoAgent"));
+  std::vector<base::Duration> waits;
+  while (Serve(Result::kFailed) && series_.known() > 0) {
+    waits.push_back(*series_.NextWake() - now_);
+    now_ = *series_.NextWake();
+  }
+  ASSERT_EQ(waits.size(), 11u);
+  base::Duration least = base::seconds(5);
+  for (const base::Duration wait : waits) {
+    EXPECT_GE(wait, least);
+    EXPECT_LT(wait, 2 * least);
+    least = std::min<base::Duration>(2 * least, base::minutes(1));
+  }
+}
+
+TEST_F(EventSeriesTest, TheLastWordOfAClosedSeriesWaitsAfterAFailureAsAnyOther) {
+  for (int i = 0; i < 3; ++i) {
+    Add(Of("NoAgent"));
+    ServeAll();
+  }
+  now_ += base::seconds(10);
+  ASSERT_TRUE(Serve(Result::kFailed));
+  now_ += base::minutes(6);
+  int tries = 0;
+  for (int i = 0; i < 60; ++i, now_ += base::seconds(1)) {
+    if (!Serve(Result::kFailed)) continue;
+    ++tries;
+    EXPECT_FALSE(Serve(Result::kFailed));
+    EXPECT_GE(*series_.NextWake(), now_ + base::seconds(10));
+  }
+  EXPECT_LE(tries, 3);
+  now_ += base::minutes(2);
+  EXPECT_EQ(Serve()->body[0]["value"]["count"], 3);
 }
 
 TEST_F(EventSeriesTest, ASeriesWhoseEventExpiredIsMadeAnew) {

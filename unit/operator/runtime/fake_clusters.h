@@ -4,6 +4,7 @@
 #include <future>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "lib/net/loop_thread.h"
 #include "operator/runtime/cluster_client.h"
@@ -34,10 +35,14 @@ class FakeClusters {
   }
   std::shared_ptr<ClusterClient> Reach(fakes::FakeHub* server, const std::string& name,
                                        const ClusterClient::Options& options) {
-    return ClusterClient::Over(
-        std::make_unique<fakes::MemoryTransport>(
-            [server](const auto& request, auto reply) { server->Handle(request, reply); }, &loop_),
-        name, kube::TokenSource("", ""), options, &loop_);
+    return Reach([server](const auto& request, auto reply) { server->Handle(request, reply); },
+                 name, options);
+  }
+  std::shared_ptr<ClusterClient> Reach(fakes::MemoryTransport::Server server,
+                                       const std::string& name,
+                                       const ClusterClient::Options& options) {
+    return ClusterClient::Over(std::make_unique<fakes::MemoryTransport>(std::move(server), &loop_),
+                               name, kube::TokenSource("", ""), options, &loop_);
   }
 
   // Runs `work` on the loop and waits for it.
@@ -56,7 +61,7 @@ class FakeClusters {
     loop_.Post([&] { Turn(100, &done); });
     done.get_future().wait();
   }
-  base::Loop* loop() { return &loop_; }
+  net::LoopThread* loop() { return &loop_; }
 
  private:
   void Turn(int left, std::promise<void>* done) {
