@@ -191,8 +191,9 @@ class Service : public v1::AgentService::CallbackService {
                  peer = PeerOf(*context, trust_domain_, plaintext_)] {
       service_->OnEnroll(peer, request,
                          [reactor, response](absl::StatusOr<v1::EnrollResponse> answer) {
+                           const grpc::Status status = ToGrpc(answer.status());
                            if (answer.ok()) *response = *std::move(answer);
-                           reactor->Finish(ToGrpc(answer.status()));
+                           reactor->Finish(status);
                          });
     });
     return reactor;
@@ -220,9 +221,9 @@ class Service : public v1::AgentService::CallbackService {
   const bool plaintext_;
 };
 
-class RunningServer : public GrpcServer {
+class RunningServer final : public GrpcServer {
  public:
-  RunningServer(std::unique_ptr<Service> service) : service_(std::move(service)) {}
+  explicit RunningServer(std::unique_ptr<Service> service) : service_(std::move(service)) {}
   ~RunningServer() override { Stop(1000); }
 
   absl::Status Listen(const GrpcServerOptions& options) {

@@ -40,7 +40,7 @@ class Object {
   }
   // One of `words`; the first when absent and not required.
   std::string Word(const char* key, const std::vector<std::string>& words, bool required = false) {
-    const std::string text = Text(key, required);
+    std::string text = Text(key, required);
     if (text.empty()) return words.front();
     if (std::find(words.begin(), words.end(), text) == words.end()) {
       Fail(key, base::StrCat("must be one of ", Joined(words)));

@@ -40,6 +40,8 @@ MUTANTS = [
     ("a checkpoint before its changes", "lib/wire/outbox.cc",
      "limit == limits.end() ? state.seen : *limit->second;", "state.seen;",
      "unit_lib_wire", "OutboxTest.ACheckpointNeverOvertakesAPendingChange"),
+    ("an answer to a snapshot that is no more", "agent/account/watcher.cc", "    rereads_.clear();\n", "",
+     "unit_agent_account", "WatcherTest.WhatAnAbandonedSnapshotWantedIsNotSentWithinTheNext"),
     ("no cut of a Secret's values", "lib/json/object_view.cc",
      'rules.secret_data && (key == "data" || key == "stringData")', 'rules.secret_data && (key == "no" || key == "nothing")',
      "unit_lib_json", "ObjectView.SecretDataIsCutOnlyWhenTheRuleIsOn"),

@@ -7,9 +7,8 @@
 #include <filesystem>
 
 #include "endpoint/registry/registry.h"
-#include "endpoint/store/reader.h"
-#include "endpoint/store/store.h"
 #include "lib/base/backoff.h"
+#include "unit/endpoint/store/store_scene.h"
 
 namespace fairlead::endpoint::store {
 namespace {
@@ -18,114 +17,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-const U128 kSnapshot{7, 7};
-
-class WriterTest : public ::testing::Test {
- protected:
-  WriterTest() {
-    dir_ = std::filesystem::temp_directory_path() / ("writer_test." + std::to_string(getpid()));
-    std::filesystem::remove_all(dir_);
-    std::filesystem::create_directories(dir_);
-    Open();
-    for (const ShardKey& shard : {a_, b_}) {
-      EXPECT_TRUE(store_->CreateShard(shard).ok());
-      EXPECT_EQ(store_->NewTerm(shard, "agent", false)->term, 1U);
-    }
-  }
-  ~WriterTest() override {
-    reader_.reset();
-    writer_.reset();
-    store_.reset();
-    std::filesystem::remove_all(dir_);
-  }
-  void Open(int64_t max_pages = 0) {
-    reader_.reset();
-    writer_.reset();
-    store_.reset();
-    auto store = Store::Open({.path = dir_ / "test.db", .max_pages = max_pages}, &clock_);
-    ASSERT_TRUE(store.ok()) << store.status().ToString();
-    store_ = *std::move(store);
-    writer_ = std::make_unique<Writer>(&store_->connection(), &clock_, WriterOptions{});
-    reader_ = *store_->OpenReader();
-  }
-  static Batch Make(const ShardKey& shard, uint64_t seq, std::vector<Entry> entries) {
-    Batch batch;
-    batch.shard = shard;
-    batch.epoch = 1;
-    batch.term = 1;
-    batch.seq = seq;
-    batch.kinds = {{"", "pods", "Pod", "v1", true}};
-    batch.entries = std::move(entries);
-    return batch;
-  }
-  static Change Upsert(const std::string& name, const std::string& version,
-                       const std::string& body) {
-    Change change;
-    change.name_space = "ns";
-    change.name = name;
-    change.uid = "uid-" + name;
-    change.resource_version = version;
-    change.history = 1;
-    change.content_hash = base::Sha256Trunc128(body);
-    change.body = body;
-    return change;
-  }
-  static Change Delete(const std::string& name, const std::string& version) {
-    Change change = Upsert(name, version, "");
-    change.upsert = false;
-    return change;
-  }
-  static SnapshotItem Item(const std::string& name, const std::string& version,
-                           const std::string& body) {
-    SnapshotItem item{"ns", name, "uid-" + name, version, base::Sha256Trunc128(body)};
-    return item;
-  }
-  static SnapshotBegin Begin(bool complete = true) {
-    return {.snapshot_id = kSnapshot,
-            .kind = 0,
-            .watch = "",
-            .history = 1,
-            .rules_hash = "r",
-            .complete_list = complete};
-  }
-  BatchResult Write(const Batch& batch) {
-    std::vector<BatchResult> results;
-    const absl::Status status = writer_->Write({batch}, &results);
-    EXPECT_TRUE(status.ok()) << status.ToString();
-    return results.at(0);
-  }
-  std::vector<std::string> Rows(const ShardKey& shard) {
-    ObjectPageRequest all;
-    all.filter.account = shard.account;
-    std::vector<std::string> rows;
-    const auto page = reader_->Objects(all);
-    EXPECT_TRUE(page.ok()) << page.status().ToString();
-    if (!page.ok()) return rows;
-    for (const StoredObject& object : page->objects) {
-      rows.push_back(object.object.name + "=" + object.body + (object.held ? " held" : ""));
-    }
-    return rows;
-  }
-  uint64_t LastSeq(const ShardKey& shard) { return store_->GetShard(shard)->last_seq; }
-  // Count and sum of the position equal what the rows give.
-  void ExpectSumsTrue(const ShardKey& shard) {
-    const auto positions = reader_->Positions(shard, true);
-    ASSERT_TRUE(positions.ok());
-    for (const Position& one : *positions) {
-      const auto sums = reader_->Recompute(shard, one.kind.group, one.kind.resource, one.watch);
-      EXPECT_EQ(one.count, sums->count);
-      EXPECT_EQ(one.sum, sums->sum);
-    }
-  }
-
-  const ShardKey a_{{1, 1}, 0};
-  const ShardKey b_{{2, 2}, 0};
-  base::ManualClock clock_;
-  std::filesystem::path dir_;
-  std::unique_ptr<Store> store_;
-  std::unique_ptr<Writer> writer_;
-  std::unique_ptr<Reader> reader_;
-};
+class WriterTest : public StoreScene {};
 
 TEST_F(WriterTest, RowsPositionAndSequenceLandTogether) {
   Checkpoint at{.kind = 0, .watch = "", .history = 1, .resource_version = "10", .rules_hash = "r"};
@@ -226,19 +118,6 @@ TEST_F(WriterTest, AnEqualRowTakesTheVersionItHasInANewHistory) {
   const auto positions = reader_->Positions(a_, true);
   ASSERT_THAT(positions->front().anchors, SizeIs(1));
   EXPECT_EQ(positions->front().anchors[0].resource_version, "7");
-}
-
-TEST_F(WriterTest, TheAnchorsAreTheNewestVersionsOfABatch) {
-  const Checkpoint at{
-      .kind = 0, .watch = "", .history = 1, .resource_version = "5", .rules_hash = "r"};
-  Write(Make(a_, 1, {Upsert("old", "99999", "{}"), at}));
-  Write(Make(a_, 2,
-             {Upsert("a", "100", "{}"), Upsert("b", "8", "{}"), Upsert("c", "9", "{}"),
-              Upsert("d", "12", "{}"), Upsert("e", "101", "{}")}));
-  std::vector<std::string> versions;
-  const auto positions = reader_->Positions(a_, true);
-  for (const Anchor& one : positions->front().anchors) versions.push_back(one.resource_version);
-  EXPECT_THAT(versions, ElementsAre("101", "100", "12", "9"));
 }
 
 // Else the next grant goes on in the old history, whose changes the rows of the new one outrank:

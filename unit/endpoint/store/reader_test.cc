@@ -1,0 +1,72 @@
+#include "endpoint/store/reader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "unit/endpoint/store/store_scene.h"
+
+namespace fairlead::endpoint::store {
+namespace {
+
+using ::testing::ElementsAre;
+
+class ReaderTest : public StoreScene {
+ protected:
+  // The pages of a whole walk, each as its objects' names.
+  std::vector<std::string> Walk(ObjectPageRequest request) {
+    std::vector<std::string> pages;
+    do {
+      const auto page = reader_->Objects(request);
+      EXPECT_TRUE(page.ok()) << page.status().ToString();
+      if (!page.ok()) return pages;
+      std::string names;
+      for (const StoredObject& one : page->objects) names += one.object.name;
+      pages.push_back(names);
+      request.continue_token = page->continue_token;
+    } while (!request.continue_token.empty() && pages.size() < 20);
+    return pages;
+  }
+  ObjectPageRequest All(int limit) const {
+    ObjectPageRequest all;
+    all.filter.account = a_.account;
+    all.limit = limit;
+    return all;
+  }
+};
+
+TEST_F(ReaderTest, PagesHoldEachObjectOnceAndTheLastHasNoToken) {
+  Write(Make(a_, 1,
+             {Upsert("e", "1", "{}"), Upsert("b", "2", "{}"), Upsert("d", "3", "{}"),
+              Upsert("a", "4", "{}"), Upsert("c", "5", "{}")}));
+  Write(Make(b_, 1, {Upsert("other", "1", "{}")}));
+  EXPECT_THAT(Walk(All(2)), ElementsAre("ab", "cd", "e"));
+  EXPECT_THAT(Walk(All(5)), ElementsAre("abcde"));
+}
+
+TEST_F(ReaderTest, APageEndsWithTheBodyThatReachesItsBytes) {
+  const std::string large(6 << 20, 'x');
+  Write(Make(a_, 1,
+             {Upsert("a", "1", large), Upsert("b", "2", large), Upsert("c", "3", large),
+              Upsert("d", "4", large), Upsert("e", "5", std::string(15 << 20, 'x')),
+              Upsert("f", "6", "{}")}));
+  EXPECT_THAT(Walk(All(100)), ElementsAre("abc", "de", "f"));
+  ObjectPageRequest without = All(100);
+  without.bodies = false;
+  EXPECT_THAT(Walk(without), ElementsAre("abcdef"));
+}
+
+TEST_F(ReaderTest, TheAnchorsAreTheNewestVersionsOfABatch) {
+  const Checkpoint at{
+      .kind = 0, .watch = "", .history = 1, .resource_version = "5", .rules_hash = "r"};
+  Write(Make(a_, 1, {Upsert("old", "99999", "{}"), at}));
+  Write(Make(a_, 2,
+             {Upsert("a", "100", "{}"), Upsert("b", "8", "{}"), Upsert("c", "9", "{}"),
+              Upsert("d", "12", "{}"), Upsert("e", "101", "{}")}));
+  std::vector<std::string> versions;
+  const auto positions = reader_->Positions(a_, true);
+  for (const Anchor& one : positions->front().anchors) versions.push_back(one.resource_version);
+  EXPECT_THAT(versions, ElementsAre("101", "100", "12", "9"));
+}
+
+}  // namespace
+}  // namespace fairlead::endpoint::store
