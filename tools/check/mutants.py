@@ -83,8 +83,11 @@ def run(*command, **more):
 
 
 def copy_sources():
+    """The copy's build stands where the product's own does, so that the compiler cache knows it; it is kept."""
     source = WORK / "source"
-    shutil.rmtree(source, ignore_errors=True)
+    for old in source.glob("*") if source.is_dir() else ():
+        if old.is_dir() and old.name != "build":
+            shutil.rmtree(old)
     for name in run("git", "ls-files", cwd=ROOT).stdout.splitlines():
         if not (ROOT / name).is_file():
             continue
@@ -103,9 +106,10 @@ def main():
     mutants = [mutant for mutant in MUTANTS if wanted in mutant[0] or wanted in mutant[1]]
     if not mutants:
         sys.exit(f"mutants: no name or file contains {wanted!r}")
-    source, build = copy_sources(), WORK / "build"
+    source = copy_sources()
+    build = source / "build/dev"
     binaries = sorted({mutant[4] for mutant in mutants})
-    for command in (["cmake", "--preset", "dev", "-B", build], ["cmake", "--build", build, "-j2", "--target", *binaries]):
+    for command in (["cmake", "--preset", "dev"], ["cmake", "--build", build, "-j2", "--target", *binaries]):
         done = run(*command, cwd=source)
         if done.returncode != 0:
             sys.exit(f"mutants: {' '.join(map(str, command[:2]))} failed\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
