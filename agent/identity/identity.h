@@ -22,10 +22,9 @@ struct Credentials {
 // Keeps the agent's certificate: reads it from the identity directory, enrols with the one-time
 // token when there is none (or it has expired), renews it with itself at two thirds of its life
 // (at most once a minute), and writes it back (0600; a crash at any point leaves a pair that fits).
-// With a Secret that the
-// replicas share, the certificate in it counts: the first replica enrols and stores, the others use
-// what it stored, also after a renewal; who loses the race reads. Goes on trying with backoff;
-// errors are logged, never the token. Loop thread only.
+// With a Secret that the replicas share, the certificate in it counts: the first replica enrols and
+// stores, the others use what it stored, also after a renewal; who loses the race reads. Goes on
+// trying with backoff; errors are logged, never the token. Loop thread only.
 class IdentityKeeper {
  public:
   using MakeChannel = std::function<std::unique_ptr<wire::AgentChannel>(const std::string& target,

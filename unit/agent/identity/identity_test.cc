@@ -200,6 +200,22 @@ TEST_F(IdentityTest, ACrashWhileStoringLeavesAPairThatFits) {
   EXPECT_EQ(Stored("tls.key.new"), "");
 }
 
+// The certificate goes first: its key is beside it under another name until that has gone, too.
+TEST_F(IdentityTest, ARenewalThatStopsBetweenItsTwoRenamesIsFinishedByTheNextStart) {
+  WritePair(authority_.Pair(3600));
+  const auto keeper = Start();
+  std::filesystem::remove(dir_ / "identity/tls.key");
+  std::filesystem::create_directory(dir_ / "identity/tls.key");  // nothing can be renamed to it
+  ASSERT_TRUE(Within(base::hours(1), [&] { return given_.size() == 2; }));
+  std::filesystem::remove(dir_ / "identity/tls.key");
+  authority_.asked.clear();
+  (void)Start();
+  EXPECT_THAT(authority_.asked, IsEmpty());
+  ASSERT_EQ(given_.size(), 3U);
+  EXPECT_EQ(given_[2].key_pem, given_[1].key_pem);
+  EXPECT_EQ(given_[2].certificate_pem, given_[1].certificate_pem);
+}
+
 TEST_F(IdentityTest, WhatExpiredWhileItCouldNotBeRenewedIsReplacedWithANewToken) {
   WritePair(authority_.Pair(3600));
   const auto keeper = Start();
