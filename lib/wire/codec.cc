@@ -24,8 +24,7 @@ struct FreeDecompressor {
 };
 
 // A context is 1 MB and costly to set up: one a thread, kept. Level 1 with a hash table that fits
-// the processor's first cache: a sixth less time for batches of 32 and more events, at the same
-// size.
+// the processor's first cache: about a tenth less time at the same size (bench-json-cost).
 ZSTD_CCtx* Compressor() {
   thread_local const std::unique_ptr<ZSTD_CCtx, FreeCompressor> context = [] {
     std::unique_ptr<ZSTD_CCtx, FreeCompressor> made(ZSTD_createCCtx());
