@@ -21,7 +21,7 @@ struct WatchOptions {
   // What is refused is asked for again after half a second, then ever more rarely up to these;
   // jittered by a quarter.
   base::Duration forbidden_retry = base::seconds(30);
-  base::Duration missing_retry = base::seconds(30);
+  base::Duration missing_retry = base::seconds(10);
   int streams_per_minute = 4;  // that opened; failures to open follow `backoff`
 };
 

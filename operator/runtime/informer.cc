@@ -20,7 +20,6 @@ constexpr size_t kMaxErrorBody = size_t{64} << 10;
 kube::WatchOptions OptionsOf() {
   kube::WatchOptions options;
   options.seed = base::RandomU128().lo;
-  options.missing_retry = base::seconds(10);
   options.forbidden_retry = base::seconds(10);
   return options;
 }
