@@ -31,7 +31,7 @@ struct AccountOptions {
   kube::ClusterAccess access;
   wire::OutboxOptions outbox;
   uint64_t seed = 1;
-  RecentHashes* recent = nullptr;  // of the account's worker; null: every event is sent
+  RecentHashes* recent = nullptr;  // of the account's worker
 };
 
 // One account: asks its cluster who it is, and while it holds a grant lists and watches what the

@@ -344,13 +344,11 @@ void Watcher::Emit(kube::EventType type, bool wanted) {
   RecentHashes* recent = host_->recent();
   base::U128 content;
   if (!gone) content = json::HashSpliced(object.text, object.cuts, &hash_);
-  if (recent != nullptr) {
-    if (gone || wanted) {  // what was read again may be older than what was sent
-      recent->Forget(salt_, object.name_space, object.name);
-    } else if (recent->Same(salt_, object.name_space, object.name, content)) {
-      ++host_->counters()->unchanged;
-      return;
-    }
+  if (gone || wanted) {  // what was read again may be older than what was sent
+    recent->Forget(salt_, object.name_space, object.name);
+  } else if (recent->Same(salt_, object.name_space, object.name, content)) {
+    ++host_->counters()->unchanged;
+    return;
   }
   v1::Change change;
   change.set_operation(gone ? v1::Change::DELETE : v1::Change::UPSERT);
@@ -436,7 +434,7 @@ void Watcher::OnWant(const v1::Want& want) {
 }
 
 void Watcher::OnRefused(const std::string& name_space, const std::string& name) {
-  if (host_->recent() != nullptr) host_->recent()->Forget(salt_, name_space, name);
+  host_->recent()->Forget(salt_, name_space, name);
 }
 
 void Watcher::PumpRereads() {

@@ -50,7 +50,6 @@ class WatchHost {
   virtual net::Headers RequestHeaders() = 0;
   virtual void OnUnauthorized() = 0;
   virtual wire::Outbox* outbox() = 0;
-  // Null: every event is sent.
   virtual RecentHashes* recent() = 0;
   virtual base::Loop* loop() = 0;
   virtual WatchCounters* counters() = 0;

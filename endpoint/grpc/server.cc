@@ -72,7 +72,9 @@ class ServerStream : public grpc::ServerBidiReactor<In, Out>,
     if (finished_) return;
     outgoing_.push_back(std::move(message));
     StartWriteLocked();
-  }  // Loop thread: the owner let go.
+  }
+
+  // Loop thread: the owner let go.
   void Detach() {
     handler_ = nullptr;
     End(grpc::Status(grpc::StatusCode::CANCELLED, "session ended"));

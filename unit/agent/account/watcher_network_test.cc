@@ -28,7 +28,7 @@ class WatcherNetworkTest : public net::ClientScene, public WatchHost {
   net::Headers RequestHeaders() override { return {}; }
   void OnUnauthorized() override {}
   wire::Outbox* outbox() override { return outbox_.get(); }
-  RecentHashes* recent() override { return nullptr; }
+  RecentHashes* recent() override { return &recent_; }
   base::Loop* loop() override { return &loop_; }
   WatchCounters* counters() override { return &counters_; }
   void OutboxChanged() override {
@@ -107,6 +107,7 @@ class WatcherNetworkTest : public net::ClientScene, public WatchHost {
 
   kube::ScopeRules scope_{.level_cluster = true};
   WatchCounters counters_;
+  RecentHashes recent_{size_t{64} << 10};
   std::unique_ptr<wire::Outbox> outbox_;
   std::vector<std::unique_ptr<Watcher>> watchers_;
   std::unique_ptr<base::Timer> timer_;

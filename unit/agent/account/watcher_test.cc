@@ -79,13 +79,20 @@ class WatcherTest : public ::testing::Test, public WatchHost {
     EndSnapshot();
     ASSERT_EQ(watcher_->state(), kube::WatchState::kWatching);
   }
-  void EndSnapshot() {
+  // The endpoint answers all pages of the snapshot asked for last: it wants these pods of "shop".
+  void Want(const std::vector<std::string>& names) {
     v1::Want want;
     want.set_snapshot_id(asked_.back());
     want.set_through_seq(outbox_->last_seq());
+    for (const std::string& name : names) {
+      v1::ObjectName* one = want.add_names();
+      one->set_name_space("shop");
+      one->set_name(name);
+    }
     watcher_->OnWant(want);
     loop_.Run();
   }
+  void EndSnapshot() { Want({}); }
 
   fakes::ManualLoop loop_;
   fakes::FakeKube kube_;
@@ -141,13 +148,7 @@ TEST_F(WatcherTest, A404ThatNamesNoObjectIsNoDeletion) {
   loop_.Run();
   EXPECT_THAT(Sent(), ElementsAre("begin", "page 1"));
   kube_.Inject("/namespaces/shop/pods/web", {.status = 404, .body = "404 page not found\n"});
-  v1::Want want;
-  want.set_snapshot_id(asked_[0]);
-  want.set_through_seq(outbox_->last_seq());
-  want.add_names()->set_name_space("shop");
-  want.mutable_names(0)->set_name("web");
-  watcher_->OnWant(want);
-  loop_.Run();
+  Want({"web"});
   EXPECT_THAT(Sent(), IsEmpty()) << "no end before the body";
   loop_.Advance(seconds(2));
   EXPECT_THAT(Sent(), ElementsAre("+web", "end", "checkpoint"));
@@ -161,13 +162,7 @@ TEST_F(WatcherTest, AWantedObjectThatIsGoneHoldsNothingUp) {
   loop_.Run();
   (void)Sent();
   kube_.Delete("pods", "shop", "web");
-  v1::Want want;
-  want.set_snapshot_id(asked_[0]);
-  want.set_through_seq(outbox_->last_seq());
-  want.add_names()->set_name_space("shop");
-  want.mutable_names(0)->set_name("web");
-  watcher_->OnWant(want);
-  loop_.Run();
+  Want({"web"});
   EXPECT_THAT(Sent(), ElementsAre("-web", "end", "checkpoint"));
 }
 
@@ -181,13 +176,7 @@ TEST_F(WatcherTest, WhatAnAbandonedSnapshotWantedIsNotSentWithinTheNext) {
   loop_.Run();
   EXPECT_THAT(Sent(), ElementsAre("begin", "page 2"));
   transport_.set_delay([] { return seconds(10); });
-  v1::Want want;
-  want.set_snapshot_id(asked_[0]);
-  want.set_through_seq(outbox_->last_seq());
-  want.add_names()->set_name_space("shop");
-  want.mutable_names(0)->set_name("web");
-  watcher_->OnWant(want);
-  loop_.Run();
+  Want({"web"});
   transport_.set_delay(nullptr);
   kube_.SendRaw("pods",
                 R"({"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired"}})");
@@ -262,13 +251,7 @@ TEST_F(WatcherTest, WhatTheStoreRefusedOrTheEndpointWantsIsSentAgain) {
   watcher_->OnRefused("shop", "web");
   kube_.Put("pods", "shop", "web", R"("spec":{"a":2})");
   EXPECT_THAT(Sent(), ElementsAre("+web", "checkpoint"));
-  v1::Want want;
-  want.set_snapshot_id(asked_.back());
-  want.set_through_seq(outbox_->last_seq());
-  want.add_names()->set_name_space("shop");
-  want.mutable_names(0)->set_name("web");
-  watcher_->OnWant(want);
-  loop_.Run();
+  Want({"web"});
   EXPECT_THAT(Sent(), ElementsAre("+web"));
 }
 
