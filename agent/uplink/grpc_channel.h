@@ -22,7 +22,7 @@ struct ChannelOptions {
 };
 
 // Opens a gRPC channel (lazily connected; the streams' OnClosed tells of failure). The handlers are
-// called on `loop`, which must outlive the channel and everything it made.
+// called on `loop`, which must outlive the channel; gRPC does not reach it afterwards.
 std::unique_ptr<wire::AgentChannel> MakeGrpcChannel(const ChannelOptions& options,
                                                     base::Loop* loop);
 

@@ -45,7 +45,8 @@ class StreamSender {
   virtual void Send(Out message) = 0;
 };
 
-// The agent's end: one connection to one endpoint address.
+// The agent's end: one connection to one endpoint address. It is destroyed on its loop, after the
+// senders that it opened, and may wait some milliseconds until no call of it runs any more.
 class AgentChannel {
  public:
   virtual ~AgentChannel() = default;
@@ -54,7 +55,7 @@ class AgentChannel {
       StreamHandler<agent::v1::ControlDown>* handler) = 0;
   [[nodiscard]] virtual std::unique_ptr<StreamSender<agent::v1::ChangesUp>> OpenChanges(
       StreamHandler<agent::v1::ChangesDown>* handler) = 0;
-  // `done` is called once, also when the channel is destroyed (Cancelled).
+  // `done` is called once, unless the channel is destroyed before.
   virtual void Enroll(const agent::v1::EnrollRequest& request,
                       std::function<void(absl::StatusOr<agent::v1::EnrollResponse>)> done) = 0;
 };

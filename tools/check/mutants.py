@@ -42,6 +42,8 @@ MUTANTS = [
      "unit_lib_wire", "OutboxTest.ACheckpointNeverOvertakesAPendingChange"),
     ("an answer to a snapshot that is no more", "agent/account/watcher.cc", "    rereads_.clear();\n", "",
      "unit_agent_account", "WatcherTest.WhatAnAbandonedSnapshotWantedIsNotSentWithinTheNext"),
+    ("a channel that goes while gRPC still uses it", "agent/uplink/grpc_channel.cc", "    calls_->Wait();\n", "",
+     "unit_endpoint_grpc", "GrpcStreams.NothingReachesTheLoopAfterItsChannel"),
     ("no cut of a Secret's values", "lib/json/object_view.cc",
      'rules.secret_data && (key == "data" || key == "stringData")', 'rules.secret_data && (key == "no" || key == "nothing")',
      "unit_lib_json", "ObjectView.SecretDataIsCutOnlyWhenTheRuleIsOn"),

@@ -1,6 +1,7 @@
 // Both gRPC ends of the agent protocol against each other over loopback.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <thread>
@@ -33,7 +34,7 @@ class GrpcStreams : public ::testing::Test, public wire::AgentService {
     auto server = GrpcServer::Start(options, this, &loop_);
     ASSERT_TRUE(server.ok()) << server.status().ToString();
     server_ = *std::move(server);
-    channel_ = Connect("agent-1");
+    channel_ = Connect("agent-1", &loop_);
   }
   void TearDown() override {
     channel_.reset();
@@ -44,12 +45,12 @@ class GrpcStreams : public ::testing::Test, public wire::AgentService {
     loop_.Run();
   }
 
-  std::unique_ptr<wire::AgentChannel> Connect(const std::string& identity) {
+  std::unique_ptr<wire::AgentChannel> Connect(const std::string& identity, base::Loop* loop) {
     agent::ChannelOptions options;
     options.target = "127.0.0.1:" + std::to_string(server_->port());
     options.plaintext = true;
     options.identity = identity;
-    return agent::MakeGrpcChannel(options, &loop_);
+    return agent::MakeGrpcChannel(options, loop);
   }
 
   wire::StreamHandler<v1::ControlUp>* OnControl(
@@ -146,7 +147,7 @@ TEST_F(GrpcStreams, AStoppedServerClosesEveryStream) {
 }
 
 TEST_F(GrpcStreams, AStreamWithoutAnIdentityIsRefused) {
-  auto anonymous = Connect("");
+  auto anonymous = Connect("", &loop_);
   Collector<v1::ControlDown> received;
   auto sender = anonymous->OpenControl(&received);
   ASSERT_TRUE(Await([&] { return received.closed.has_value(); }));
@@ -181,6 +182,40 @@ TEST_F(GrpcStreams, EnrollAnswersOrRefuses) {
   ASSERT_TRUE(Await([&] { return answers.size() == 2; }));
   EXPECT_EQ(answers[0]->certificate_pem(), "cert of agent-1");
   EXPECT_EQ(answers[1].status().code(), absl::StatusCode::kPermissionDenied);
+}
+
+// A loop that is slow to reach, so that whoever does not wait for gRPC's threads is gone before
+// them.
+struct SlowLoop : fakes::ManualLoop {
+  void Post(std::function<void()> task) override {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    ++posted;
+    ManualLoop::Post(std::move(task));
+  }
+  std::atomic<int> posted = 0;
+};
+
+TEST_F(GrpcStreams, NothingReachesTheLoopAfterItsChannel) {
+  SlowLoop own;
+  auto channel = Connect("agent-2", &own);
+  Collector<v1::ControlDown> received;
+  auto sender = channel->OpenControl(&received);
+  sender->Send(BeatUp(1));
+  v1::EnrollRequest request;
+  request.set_token("good");
+  bool answered = false;
+  channel->Enroll(request, [&](const auto&) { answered = true; });
+  ASSERT_TRUE(Await([&] { return up_.messages.size() == 1 && own.posted == 1; }))
+      << "the answer to Enroll is on its way";
+  sender.reset();
+  channel.reset();
+  const int before = own.posted;
+  own.Run();
+  EXPECT_FALSE(answered);
+  ASSERT_TRUE(Await([&] { return up_.closed.has_value(); }));
+  server_->Stop(1000);
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(own.posted, before);
 }
 
 TEST(AgentIdentity, IsTheLastSegmentOfOurOwnTrustDomainOnly) {
