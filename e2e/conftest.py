@@ -60,11 +60,11 @@ def api(plane):
 class Setup:
     """An endpoint and agents over one account; one for each test module."""
 
-    def __init__(self, work, plane, name, plaintext=False):
+    def __init__(self, work, plane, name, plaintext=False, database_url=""):
         self.plane, self.name = plane, name
         self.directory = work / name
         self.port = next(_ports)
-        self.endpoint = system.Endpoint(self.directory / "endpoint", self.port, plaintext)
+        self.endpoint = system.Endpoint(self.directory / "endpoint", self.port, plaintext, database_url)
         self.endpoint.put_account("prod", "agent-1", SCOPE)
         self.agents = []
 

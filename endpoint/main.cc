@@ -83,17 +83,23 @@ class Endpoint {
 
  private:
   int OpenStore() {
-    store::StoreOptions options;
-    options.path = config_.data_dir + "/fairlead.db";
-    auto store = store::Store::Open(options, &base::Clock::Real());
-    if (!store.ok()) return Complain(options.path, store.status());
+    sql::DatabaseOptions database;
+    database.url = config_.database_url;
+    database.sqlite_path = config_.data_dir + "/fairlead.db";
+    if (!config_.database_password_file.empty()) {
+      auto password = base::ReadFile(config_.database_password_file);
+      if (!password.ok()) return Complain("database.passwordFile", password.status());
+      while (!password->empty() && password->back() == '\n') password->pop_back();
+      database.password = *std::move(password);
+    }
+    const std::string where = sql::Describe(database);
+    auto store = store::Store::Open(database, &base::Clock::Real());
+    if (!store.ok()) return Complain(where, store.status());
     store_ = *std::move(store);
-    auto hub_reader = store_->OpenReader();
     auto rest_reader = store_->OpenReader();
-    if (!hub_reader.ok()) return Complain(options.path, hub_reader.status());
-    if (!rest_reader.ok()) return Complain(options.path, rest_reader.status());
-    hub_reader_ = *std::move(hub_reader);
+    if (!rest_reader.ok()) return Complain(where, rest_reader.status());
     rest_reader_ = *std::move(rest_reader);
+    log::Info("database opened", {{"database", where}});
     registry_ = std::make_unique<registry::Registry>(store_.get(), &changes_);
     return 0;
   }
@@ -111,8 +117,7 @@ class Endpoint {
     options.flush_delay_ms = static_cast<uint32_t>(config_.flush_delay_ms);
     options.shard_credit_bytes = static_cast<uint64_t>(config_.shard_credit_bytes);
     options.queue_bytes = writer.queue_bytes;
-    hub_ = std::make_unique<Hub>(options, writer_.get(), hub_reader_.get(), &authority_, &board_,
-                                 &hub_loop_);
+    hub_ = std::make_unique<Hub>(options, writer_.get(), &authority_, &board_, &hub_loop_);
     hub_loop_.Post([this, known = *std::move(accounts)] {
       hub_->Start();
       for (const registry::Account& account : known) hub_->PutAccount(account);
@@ -203,7 +208,6 @@ class Endpoint {
   net::LoopThread hub_loop_{"hub"};
   net::LoopThread rest_loop_{"rest"};
   std::unique_ptr<store::Store> store_;
-  std::unique_ptr<store::Reader> hub_reader_;
   std::unique_ptr<store::Reader> rest_reader_;
   std::unique_ptr<registry::Registry> registry_;
   std::unique_ptr<store::WriterThread> writer_;

@@ -1,16 +1,21 @@
 """Starts and kills what a test runs: a control plane, an endpoint, agents. Everything ends by process id."""
+import contextlib
 import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import ssl
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from typing import NamedTuple
+
+from e2e.support import verdict
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("FAIRLEAD_BIN", ROOT / "build/dev/bin"))
@@ -110,10 +115,77 @@ class Process:
         return self.log.read_text(encoding="utf-8")
 
 
-class Endpoint:
-    """`plaintext`: both listeners without TLS, which the product allows on loopback only."""
+class DatabaseServer:
+    """A database server of our own. `engine`: postgresql or mariadb; it runs as that engine's user, in a folder it may enter."""
 
-    def __init__(self, directory, port, plaintext=False):
+    def __init__(self, engine):
+        self.engine = engine
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="fairlead-database-"))
+        self.directory.chmod(0o755)
+        self.process = None
+        self.start()
+        with contextlib.closing(self.connect(self._url("postgres" if engine == "postgresql" else "mysql"))) as connection:
+            connection.execute("CREATE DATABASE fairlead")
+
+    def _url(self, database):
+        if self.engine == "postgresql":
+            return f"postgresql:///{database}?user=postgres&host={self.directory}"
+        return f"mariadb://root@/{database}?socket={self.directory}/mariadb.sock"
+
+    @property
+    def url(self):
+        return self._url("fairlead")
+
+    @staticmethod
+    def connect(url):
+        return verdict.open_database(url)
+
+    def start(self):
+        self.process = Process([ROOT / "tools/database/serve", self.engine, self.directory], self.directory / "log")
+
+        def answers():
+            try:
+                self.connect(self._url("postgres" if self.engine == "postgresql" else "mysql")).close()
+                return True
+            except Exception:  # pylint: disable=broad-exception-caught  # of two libraries
+                assert self.process.process.poll() is None, self.process.text()
+                return False
+        wait_for(f"{self.engine} answers", answers, 60)
+
+    def _family(self):
+        """The server's processes, the first is the parent of the others."""
+        family = [self.process.process.pid]
+        for pid in family:
+            children = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
+            if children.exists():
+                family += [int(child) for child in children.read_text().split()]
+        return family
+
+    def _signal(self, number):
+        for pid in self._family():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def kill(self):
+        self._signal(signal.SIGKILL)
+        self.process.process.wait()
+        (self.directory / "data/postmaster.pid").unlink(missing_ok=True)
+
+    def close(self):
+        self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def pause(self):
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self._signal(signal.SIGCONT)
+
+
+class Endpoint:
+    """`plaintext`: both listeners without TLS, which the product allows on loopback only. `database_url`: "" = SQLite."""
+
+    def __init__(self, directory, port, plaintext=False, database_url=""):
         self.directory = pathlib.Path(directory)
         self.rest, self.agents, self.plaintext = port, port + 1, plaintext
         out = subprocess.run([BIN / "fairlead-endpoint", "init", "--dir", self.directory, "--ip", "127.0.0.1"],
@@ -121,14 +193,13 @@ class Endpoint:
         self.token = re.search(r"once: (\w+)", out).group(1)
         config = self.directory / "endpoint.yaml"
         text = config.read_text().replace("0.0.0.0:9443", f"127.0.0.1:{self.agents}").replace("0.0.0.0:8443", f"127.0.0.1:{self.rest}")
+        if database_url:
+            text = re.sub("(?m)^dataDir:.*$", f'database: {{url: "{database_url}"}}', text)
         config.write_text(text + "allowPlaintextLoopback: true\n" * plaintext)
+        self.database = database_url or self.directory / "data/fairlead.db"
         self.tls = ssl.create_default_context(cafile=self.directory / "ca.crt")
         self.process = None
         self.start()
-
-    @property
-    def database(self):
-        return self.directory / "data/fairlead.db"
 
     def start(self):
         self.process = Process([BIN / "fairlead-endpoint", "serve", "--config", self.directory / "endpoint.yaml"],

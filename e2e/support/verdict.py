@@ -4,13 +4,14 @@ Opens the database itself, works out from the account's spec and the server's di
 should be, decodes every stored body, and compares key, uid and content with fresh quorum lists of every served kind in
 scope. Shares no code with the product: scope and cut rules stand here a second time on purpose.
 
-usage: python -m e2e.support.verdict DATABASE ACCOUNT KUBECONFIG
+usage: python -m e2e.support.verdict DATABASE ACCOUNT KUBECONFIG      DATABASE: an SQLite file or a URL
 """
 import hashlib
 import json
 import sqlite3
 import sys
 import time
+import urllib.parse
 from typing import NamedTuple
 
 import zstandard
@@ -39,8 +40,45 @@ def cut(item, secret):
     return item
 
 
+class ServerDatabase:
+    """PostgreSQL or MariaDB, asked as SQLite is: question marks, and tuples of str, int and bytes."""
+
+    def __init__(self, url):
+        place = urllib.parse.urlsplit(str(url))
+        options = dict(urllib.parse.parse_qsl(place.query))
+        if place.scheme == "postgresql":
+            import psycopg
+            self.connection = psycopg.connect(str(url), autocommit=True)
+        else:
+            import pymysql
+            self.connection = pymysql.connect(host=place.hostname or "localhost", port=place.port or 3306, user=place.username,
+                                              unix_socket=options.get("socket"), database=place.path[1:], autocommit=True)
+
+    def execute(self, query, values=()):
+        cursor = self.connection.cursor()
+        cursor.execute(query.replace("%", "%%").replace("?", "%s"), values)
+        return cursor
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self.connection.close()
+
+
 def open_database(database):
-    return sqlite3.connect(f"file:{database}?mode=ro", uri=True)
+    """`database`: an SQLite file, or the URL of a server's."""
+    if "://" in str(database):
+        return ServerDatabase(database)
+    return sqlite3.connect(f"file:{database}?mode=ro", uri=True, isolation_level=None)
+
+
+def text(value):
+    """MariaDB keeps names as bytes."""
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def stored_scope(connection, account):
@@ -54,11 +92,12 @@ def stored_rows(connection, account):
         "JOIN accounts a ON a.uid = s.account WHERE a.name = ?", (account,)).fetchall()
     rows, twice = {}, []
     for kind_id, group, resource in kinds:
-        own = rows.setdefault((group, resource), {})
+        own = rows.setdefault((text(group), text(resource)), {})
         for namespace, name, uid, held, content_hash, body in connection.execute(
                 "SELECT namespace, name, uid, held, content_hash, body FROM objects WHERE kind = ?", (kind_id,)):
+            namespace, name = text(namespace), text(name)
             if (namespace, name) in own:
-                twice.append(f"{resource} {namespace, name}: two rows")
+                twice.append(f"{text(resource)} {namespace, name}: two rows")
             raw = zstandard.ZstdDecompressor().decompress(body)
             own[namespace, name] = Row(uid, json.loads(raw), held != 0, hashlib.sha256(raw).digest()[:16] == content_hash)
     return rows, twice
@@ -103,7 +142,7 @@ def judge(scope, rows_by_kind, api):
 
 
 def differences(database, account, api):
-    """judge() of an account's rows in an SQLite file."""
+    """judge() of an account's rows in a database."""
     connection = open_database(database)
     rows, twice = stored_rows(connection, account)
     scope = stored_scope(connection, account)

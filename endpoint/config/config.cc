@@ -39,6 +39,26 @@ void ReadTls(ConfigReader& root, Config* config) {
   config->tls.issuer_key = file("issuerKeyFile");
 }
 
+void ReadDatabase(ConfigReader& root, Config* config) {
+  config->data_dir = root.String("dataDir");
+  ConfigReader database = root.Map("database");
+  config->database_url = database.String("url");
+  config->database_password_file = database.String("passwordFile");
+  if (config->database_url.empty()) {
+    if (config->data_dir.empty()) {
+      root.Fail("dataDir", "is required without database.url: SQLite's file is made there");
+    }
+    if (!config->database_password_file.empty()) {
+      database.Fail("passwordFile", "is for database.url, which is not set");
+    }
+    return;
+  }
+  const std::string& url = config->database_url;
+  if (url.rfind("postgresql://", 0) != 0 && url.rfind("mariadb://", 0) != 0) {
+    database.Fail("url", "must begin with postgresql:// or mariadb://");
+  }
+}
+
 void ReadTokens(ConfigReader& root, Config* config) {
   static constexpr std::array<std::string_view, 3> kRoles = {"admin", "operator", "viewer"};
   for (ConfigReader& item : root.Maps("tokens")) {
@@ -62,7 +82,7 @@ absl::StatusOr<Config> ParseConfig(std::string_view yaml, std::string_view sourc
   FAIRLEAD_ASSIGN_OR_RETURN(ConfigReader root, ConfigReader::Parse(yaml, source));
   Config config;
   config.trust_domain = root.String("trustDomain", "fairlead");
-  config.data_dir = root.RequiredString("dataDir");
+  ReadDatabase(root, &config);
   config.agents_address = root.Map("agents").String("address", "0.0.0.0:9443");
   config.rest_address = root.Map("rest").String("address", "0.0.0.0:8443");
   config.plaintext_loopback = root.Bool("allowPlaintextLoopback", false);

@@ -29,7 +29,9 @@ struct TlsFiles {
 // docs/reference/endpoint-config.md
 struct Config {
   std::string trust_domain;
-  std::string data_dir;             // SQLite lives here
+  std::string data_dir;      // SQLite lives here; "" with a database of its own
+  std::string database_url;  // "" = SQLite
+  std::string database_password_file;
   std::string agents_address;       // gRPC, mTLS
   std::string rest_address;         // REST and health, TLS
   bool plaintext_loopback = false;  // both listeners without TLS, loopback addresses only

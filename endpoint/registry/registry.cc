@@ -105,13 +105,10 @@ absl::StatusOr<Account> Registry::Put(const PutRequest& request) {
   const std::string uid = base::ToBytes(account.uid);
   const auto written = sql::Run(
       connection,
-      "INSERT INTO accounts (uid, name, folded_name, owner, owner_uid, generation, hash, spec, "
-      "deleted_ms) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (uid) DO UPDATE SET name = excluded.name, "
-      "owner = excluded.owner, owner_uid = excluded.owner_uid, generation = excluded.generation, "
-      "hash = excluded.hash, spec = excluded.spec, deleted_ms = 0",
-      sql::Blob{uid}, account.name, Folded(account.name), account.owner, account.owner_uid,
-      account.generation, account.hash, account.spec_json);
+      connection.dialect().Upsert("accounts", "uid", "folded_name",
+                                  "name, owner, owner_uid, generation, hash, spec, deleted_ms"),
+      sql::Blob{uid}, Folded(account.name), account.name, account.owner, account.owner_uid,
+      account.generation, account.hash, account.spec_json, 0);
   FAIRLEAD_RETURN_IF_ERROR(connection.SetDurability(sql::Durability::kNormal));
   FAIRLEAD_RETURN_IF_ERROR(written.status());
   FAIRLEAD_RETURN_IF_ERROR(store_->CreateShard({account.uid, 0}));

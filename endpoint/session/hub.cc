@@ -19,11 +19,10 @@ constexpr int kMostClaims = 2000;
 
 }  // namespace
 
-Hub::Hub(const HubOptions& options, store::WriterQueue* writer, store::Reader* reader,
-         const Authority* authority, FleetBoard* board, base::Loop* loop)
+Hub::Hub(const HubOptions& options, store::WriterQueue* writer, const Authority* authority,
+         FleetBoard* board, base::Loop* loop)
     : options_(options),
       writer_(writer),
-      reader_(reader),
       authority_(authority),
       board_(board),
       loop_(loop),
@@ -266,7 +265,7 @@ void Hub::OnChangesMessage(Changes* changes, v1::ChangesUp message) {
       session->changes = changes;
       changes->session = session.get();
       for (const auto& [account, grant] : grants_) {
-        if (grant->session == id) SendPositions(session.get(), *grant);
+        if (grant->session == id) SendPositions(session.get(), grant.get());
       }
       return;
     }

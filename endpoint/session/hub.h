@@ -9,7 +9,6 @@
 #include "endpoint/fleet/board.h"
 #include "endpoint/identity/authority.h"
 #include "endpoint/registry/registry.h"
-#include "endpoint/store/reader.h"
 #include "endpoint/store/writer_queue.h"
 #include "lib/base/loop.h"
 #include "lib/json/object_view.h"
@@ -36,9 +35,9 @@ struct HubOptions {
 // read on while its batches wait for the writer; credit bounds what can wait.
 class Hub : public wire::AgentService {
  public:
-  // All pointers outlive the hub; `reader` is its own and may block the loop for one query.
-  Hub(const HubOptions& options, store::WriterQueue* writer, store::Reader* reader,
-      const Authority* authority, FleetBoard* board, base::Loop* loop);
+  // All pointers outlive the hub.
+  Hub(const HubOptions& options, store::WriterQueue* writer, const Authority* authority,
+      FleetBoard* board, base::Loop* loop);
   ~Hub() override;
   void Start();
   // Tells every agent to go elsewhere.
@@ -75,8 +74,8 @@ class Hub : public wire::AgentService {
 
   void Carry(const wire::LeaseTable::Actions& actions);
   void BeginTerm(const wire::LeaseTable::Action& action);
-  void SendGrant(const wire::LeaseTable::Action& action, const store::ShardState& state);
-  void SendPositions(Session* session, const Grant& grant);
+  void SendGrant(const wire::LeaseTable::Action& action, store::Term term);
+  void SendPositions(Session* session, Grant* grant);
   void Revoke(const wire::LeaseTable::Action& action);
   void Break(const base::U128& account, const std::string& why);
   void DropGrant(const base::U128& account);
@@ -89,7 +88,6 @@ class Hub : public wire::AgentService {
 
   HubOptions options_;
   store::WriterQueue* writer_;
-  store::Reader* reader_;
   const Authority* authority_;
   FleetBoard* board_;
   base::Loop* loop_;

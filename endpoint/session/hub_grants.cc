@@ -64,36 +64,34 @@ void Hub::Carry(const wire::LeaseTable::Actions& actions) {
 void Hub::BeginTerm(const wire::LeaseTable::Action& action) {
   const auto session = sessions_.find(action.session);
   if (session == sessions_.end()) return leases_.BeginFailed(action.account, action.attempt, now());
-  // An agent that saw more than the store has says that commits were lost.
-  bool raise = false;
-  if (const auto shards = reader_->Shards(action.account); shards.ok() && !shards->empty()) {
-    for (const v1::ShardSeen& seen : session->second->hello.seen()) {
-      raise = raise || (Number(seen.account_uid()) == action.account &&
-                        seen.store_epoch() == shards->front().epoch &&
-                        seen.seq() > shards->front().last_seq);
-    }
+  std::vector<store::Seen> seen;
+  for (const v1::ShardSeen& one : session->second->hello.seen()) {
+    if (Number(one.account_uid()) == action.account) seen.push_back({one.store_epoch(), one.seq()});
   }
-  if (raise)
-    log::Warn("the store lost commits an agent has seen; its shard begins a new epoch",
-              {{"account", action.account_name}});
   const absl::Status queued = writer_->NewTerm(
-      {action.account, 0}, session->second->hello.instance_id(), raise,
+      {action.account, 0}, session->second->hello.instance_id(), std::move(seen),
       [this, alive = std::weak_ptr(alive_), loop = loop_,
-       action](absl::StatusOr<store::ShardState> state) {
-        loop->Post([this, alive, action, state = std::move(state)] {
+       action](absl::StatusOr<store::Term> begun) {
+        loop->Post([this, alive, action, begun = std::move(begun)] {
           if (!alive.lock()) return;
-          if (!state.ok()) {
+          if (!begun.ok()) {
             log::Error("no term for a grant",
-                       {{"account", action.account_name}, {"error", state.status()}});
+                       {{"account", action.account_name}, {"error", begun.status()}});
             return leases_.BeginFailed(action.account, action.attempt, now());
           }
-          if (leases_.Began(action.account, action.attempt, state->term)) SendGrant(action, *state);
+          if (begun->lost_commits) {
+            log::Warn("the store lost commits an agent has seen; its shard begins a new epoch",
+                      {{"account", action.account_name}});
+          }
+          if (leases_.Began(action.account, action.attempt, begun->state.term))
+            SendGrant(action, *begun);
         });
       });
   if (!queued.ok()) leases_.BeginFailed(action.account, action.attempt, now());
 }
 
-void Hub::SendGrant(const wire::LeaseTable::Action& action, const store::ShardState& state) {
+void Hub::SendGrant(const wire::LeaseTable::Action& action, store::Term term) {
+  const store::ShardState& state = term.state;
   const auto session = sessions_.find(action.session);
   const auto account = accounts_.find(action.account);
   if (session == sessions_.end() || account == accounts_.end()) return;
@@ -108,7 +106,8 @@ void Hub::SendGrant(const wire::LeaseTable::Action& action, const store::ShardSt
             wire::ShardLedger({state.epoch, state.term, state.last_seq}, ledger),
             spec.keep_secret_data,
             {spec.max_delete_percent, spec.max_delete_count},
-            {}});
+            {},
+            std::move(term.positions)});
   v1::ControlDown message;
   v1::Grant* grant = message.mutable_grant();
   grant->set_account_name(account->second.name);
@@ -126,27 +125,26 @@ void Hub::SendGrant(const wire::LeaseTable::Action& action, const store::ShardSt
                         {"instance", session->second->hello.instance_id()},
                         {"term", state.term}});
   if (session->second->changes != nullptr)
-    SendPositions(session->second.get(), *grants_[action.account]);
+    SendPositions(session->second.get(), grants_[action.account].get());
   Publish(action.account);
 }
 
-void Hub::SendPositions(Session* session, const Grant& grant) {
-  const auto positions = reader_->Positions({grant.account, 0}, true);
-  if (!positions.ok())
-    return Break(grant.account, base::StrCat("positions: ", positions.status().ToString()));
+// Once in a grant's life: a Changes stream that ends is the session's end.
+void Hub::SendPositions(Session* session, Grant* grant) {
+  const std::vector<store::Position> positions = std::exchange(grant->positions, {});
   size_t next = 0;
   do {
     v1::ChangesDown message;
     v1::Positions* part = message.mutable_positions();
-    part->set_account_uid(base::ToBytes(grant.account));
-    part->set_store_epoch(grant.ledger.grant().store_epoch);
-    part->set_term(grant.ledger.grant().term);
-    for (int i = 0; i < kPositionsPerMessage && next < positions->size(); ++i) {
-      FillPosition((*positions)[next++], part->add_positions());
+    part->set_account_uid(base::ToBytes(grant->account));
+    part->set_store_epoch(grant->ledger.grant().store_epoch);
+    part->set_term(grant->ledger.grant().term);
+    for (int i = 0; i < kPositionsPerMessage && next < positions.size(); ++i) {
+      FillPosition(positions[next++], part->add_positions());
     }
-    part->set_last(next == positions->size());
+    part->set_last(next == positions.size());
     session->changes->sender->Send(std::move(message));
-  } while (next < positions->size());
+  } while (next < positions.size());
 }
 
 void Hub::Revoke(const wire::LeaseTable::Action& action) {

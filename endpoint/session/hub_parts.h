@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "api/fairlead/agent/v1/agent.pb.h"
 #include "endpoint/session/convert.h"
@@ -52,6 +53,7 @@ struct Hub::Grant {
   bool keep_secret_data = false;
   store::DeletionProtection protection;
   SnapshotKinds snapshots;
+  std::vector<store::Position> positions;  // until the Changes stream is there to take them
 };
 
 }  // namespace fairlead::endpoint

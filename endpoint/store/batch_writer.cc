@@ -10,19 +10,25 @@
 
 namespace fairlead::endpoint::store {
 
-namespace {
-
-// Errors that are about one row and no more.
 bool OfTheRow(const absl::Status& status) {
   return status.code() == absl::StatusCode::kAlreadyExists ||
          status.code() == absl::StatusCode::kOutOfRange;
 }
 
-}  // namespace
-
 BatchWriter::BatchWriter(sql::Connection* connection, const base::Clock* clock,
                          const WriterOptions& options)
-    : connection_(connection), clock_(clock), options_(options) {}
+    : connection_(connection),
+      clock_(clock),
+      options_(options),
+      put_object_(connection->dialect().Upsert(
+          "objects", "kind, namespace, name", "object_key",
+          "uid, history, resource_version, content_hash, application, seq, held, changed_ms, "
+          "body")),
+      put_position_(connection->dialect().Upsert(
+          "positions", "kind, watch", "",
+          "history, resource_version, rules_hash, row_count, row_sum, fresh_ms, verified_ms")),
+      bury_(connection->dialect().Upsert("tombstones", "kind, namespace, name", "",
+                                         "history, resource_version, seq, deleted_ms")) {}
 
 BatchWriter::Order BatchWriter::Compare(uint64_t history, const std::string& version,
                                         uint64_t other_history, const std::string& other_version) {
@@ -33,7 +39,8 @@ BatchWriter::Order BatchWriter::Compare(uint64_t history, const std::string& ver
   return order && *order < 0 ? Order::kOlder : Order::kNewer;
 }
 
-absl::Status BatchWriter::Apply(const Batch& batch, BatchResult* result) {
+absl::Status BatchWriter::Apply(const Batch& batch, Rows rows, BatchResult* result) {
+  rows_ = rows;
   kinds_.clear();
   const std::string account = base::ToBytes(batch.shard.account);
   int64_t shard_id = 0;
@@ -83,7 +90,7 @@ absl::StatusOr<BatchWriter::KindRow> BatchWriter::LoadKind(int64_t shard_id, con
                  shard_id, kind.group, kind.resource, kind.kind, kind.version,
                  kind.namespaced ? 1 : 0)
             .status());
-    row.id = connection_->LastInsertId();
+    FAIRLEAD_ASSIGN_OR_RETURN(row.id, connection_->LastInsertId());
     return row;
   }
   if (!same) {
@@ -122,13 +129,7 @@ absl::Status BatchWriter::SavePositions(KindRow* kind) {
     if (!position.changed) continue;
     const std::string sum = base::ToBytes(position.sum);
     FAIRLEAD_RETURN_IF_ERROR(
-        sql::Run(*connection_,
-                 "INSERT INTO positions (kind, watch, history, resource_version, rules_hash, "
-                 "row_count, row_sum, fresh_ms, verified_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                 "ON CONFLICT (kind, watch) DO UPDATE SET history = excluded.history, "
-                 "resource_version = excluded.resource_version, rules_hash = excluded.rules_hash, "
-                 "row_count = excluded.row_count, row_sum = excluded.row_sum, "
-                 "fresh_ms = excluded.fresh_ms, verified_ms = excluded.verified_ms",
+        sql::Run(*connection_, put_position_,
                  kind->id, watch, position.history, position.resource_version,
                  sql::Blob{position.rules_hash}, position.count, sql::Blob{sum}, position.fresh_ms,
                  position.verified_ms)
@@ -191,13 +192,8 @@ absl::StatusOr<bool> BatchWriter::BuriedLater(int64_t kind_id, const std::string
 absl::Status BatchWriter::Bury(int64_t kind_id, const std::string& name_space,
                                const std::string& name, uint64_t history,
                                const std::string& version, uint64_t seq) {
-  return sql::Run(
-             *connection_,
-             "INSERT INTO tombstones (kind, namespace, name, history, resource_version, seq, "
-             "deleted_ms) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (kind, namespace, name) DO "
-             "UPDATE SET history = excluded.history, resource_version = excluded.resource_version, "
-             "seq = excluded.seq, deleted_ms = excluded.deleted_ms",
-             kind_id, name_space, name, history, version, seq, clock_->WallMs())
+  return sql::Run(*connection_, bury_, kind_id, name_space, name, history, version, seq,
+                  clock_->WallMs())
       .status();
 }
 
@@ -241,13 +237,8 @@ absl::Status BatchWriter::Upsert(const Batch& batch, KindRow* kind, const Row& r
       return absl::OkStatus();
     }
   }
-  const absl::Status written = Store(batch, *kind, key, row);
-  if (OfTheRow(written)) {
-    result->refused.push_back(
-        {kind->kind, {*row.name_space, *row.name}, std::string(base::View(written.message()))});
-    return absl::OkStatus();
-  }
-  FAIRLEAD_RETURN_IF_ERROR(written);
+  FAIRLEAD_ASSIGN_OR_RETURN(const bool written, StoreOrRefuse(batch, *kind, key, row, result));
+  if (!written) return absl::OkStatus();
   ++result->written;
   if (PositionRow* position = PositionOf(kind, *row.name_space)) {
     if (stored) {
@@ -264,24 +255,36 @@ absl::Status BatchWriter::Upsert(const Batch& batch, KindRow* kind, const Row& r
       .status();
 }
 
+// False: refused.
+absl::StatusOr<bool> BatchWriter::StoreOrRefuse(const Batch& batch, const KindRow& kind,
+                                                const U128& key, const Row& row,
+                                                BatchResult* result) {
+  if (rows_ == Rows::kTogether) {
+    FAIRLEAD_RETURN_IF_ERROR(Store(batch, kind, key, row));
+    return true;
+  }
+  FAIRLEAD_RETURN_IF_ERROR(connection_->Savepoint("object"));
+  const absl::Status written = Store(batch, kind, key, row);
+  if (written.ok()) {
+    FAIRLEAD_RETURN_IF_ERROR(connection_->ReleaseSavepoint("object"));
+    return true;
+  }
+  if (!OfTheRow(written)) return written;
+  FAIRLEAD_RETURN_IF_ERROR(connection_->RollbackToSavepoint("object"));
+  result->refused.push_back(
+      {kind.kind, {*row.name_space, *row.name}, std::string(base::View(written.message()))});
+  return false;
+}
+
 absl::Status BatchWriter::Store(const Batch& batch, const KindRow& kind, const U128& key,
                                 const Row& row) {
   const std::string bytes = base::ToBytes(key);
   const std::string hash = base::ToBytes(row.hash);
   const std::string body = Compress(*row.body, options_.compression_level);
-  return sql::
-      Run(*connection_,
-          "INSERT INTO objects (kind, namespace, name, object_key, uid, history, "
-          "resource_version, content_hash, application, seq, held, changed_ms, body) VALUES "
-          "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?) ON CONFLICT (kind, namespace, name) DO UPDATE "
-          "SET uid = excluded.uid, history = excluded.history, "
-          "resource_version = excluded.resource_version, content_hash = excluded.content_hash, "
-          "application = excluded.application, seq = excluded.seq, held = 0, "
-          "changed_ms = excluded.changed_ms, body = excluded.body",
-          kind.id, *row.name_space, *row.name, sql::Blob{bytes}, *row.uid, row.history,
-          *row.resource_version, sql::Blob{hash}, *row.application, batch.seq,
-          clock_->WallMs() - row.age_ms, sql::Blob{body})
-          .status();
+  return sql::Run(*connection_, put_object_, kind.id, *row.name_space, *row.name,
+                  sql::Blob{bytes}, *row.uid, row.history, *row.resource_version, sql::Blob{hash},
+                  *row.application, batch.seq, 0, clock_->WallMs() - row.age_ms, sql::Blob{body})
+      .status();
 }
 
 absl::Status BatchWriter::Delete(const Batch& batch, KindRow* kind, const Change& change,

@@ -14,15 +14,23 @@
 
 namespace fairlead::endpoint::store {
 
+// Errors that are about one row and no more.
+bool OfTheRow(const absl::Status& status);
+
 // Applies one batch inside the caller's transaction and savepoint: everything but the fence.
 // InvalidArgument and ResourceExhausted as BatchResult says; other errors are the database's.
+//
+// An error that is about one row (OfTheRow) ends the whole, because a server's transaction takes
+// nothing more after it. With Rows::kEachAlone each object is written under a savepoint of its own,
+// and one that the database will not take is refused alone.
 //
 // What it remembers between batches is which keys each snapshot under way has seen. A batch that is
 // rolled back and applied again leaves the same behind; what is over is kept until Committed().
 class BatchWriter {
  public:
+  enum class Rows { kTogether, kEachAlone };
   BatchWriter(sql::Connection* connection, const base::Clock* clock, const WriterOptions& options);
-  absl::Status Apply(const Batch& batch, BatchResult* result);
+  absl::Status Apply(const Batch& batch, Rows rows, BatchResult* result);
   // What was applied is in the database now.
   void Committed();
   void ForgetSnapshots(const ShardKey& shard);
@@ -94,6 +102,8 @@ class BatchWriter {
   absl::Status OnItem(const Batch& batch, KindRow* kind, uint64_t history, const SnapshotItem& item,
                       Want* want, BatchResult* result);
   absl::Status Upsert(const Batch& batch, KindRow* kind, const Row& row, BatchResult* result);
+  absl::StatusOr<bool> StoreOrRefuse(const Batch& batch, const KindRow& kind, const U128& key,
+                                     const Row& row, BatchResult* result);
   absl::Status Store(const Batch& batch, const KindRow& kind, const U128& key, const Row& row);
   absl::Status Delete(const Batch& batch, KindRow* kind, const Change& change, BatchResult* result);
   absl::Status Sweep(const Batch& batch, KindRow* kind, const Snapshot& snapshot,
@@ -119,6 +129,8 @@ class BatchWriter {
   sql::Connection* connection_;
   const base::Clock* clock_;
   WriterOptions options_;
+  const std::string put_object_, put_position_, bury_;  // the database's own text
+  Rows rows_ = Rows::kTogether;
   std::vector<KindRow> kinds_;  // of the batch under way
   std::map<std::pair<ShardKey, U128>, Snapshot> snapshots_;
 };

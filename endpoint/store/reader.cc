@@ -36,7 +36,7 @@ class Snapshot {
   ~Snapshot() {
     if (connection_->InTransaction()) connection_->Rollback();
   }
-  absl::Status Begin() { return connection_->Execute("BEGIN"); }
+  absl::Status Begin() { return connection_->BeginRead(); }
 
  private:
   sql::Connection* connection_;
@@ -180,19 +180,20 @@ absl::StatusOr<std::vector<ShardState>> Reader::Shards(std::optional<U128> accou
   }
 }
 
-absl::StatusOr<std::vector<Position>> Reader::Positions(const ShardKey& key, bool anchors) {
-  Snapshot snapshot(connection_.get());
+absl::StatusOr<std::vector<Position>> ReadPositions(sql::Connection& connection,
+                                                    const ShardKey& key, bool anchors) {
+  Snapshot snapshot(&connection);
   FAIRLEAD_RETURN_IF_ERROR(snapshot.Begin());
-  FAIRLEAD_ASSIGN_OR_RETURN(const std::vector<KindRow> kinds, KindRows(*connection_, key));
+  FAIRLEAD_ASSIGN_OR_RETURN(const std::vector<KindRow> kinds, KindRows(connection, key));
   std::vector<Position> positions;
   for (const KindRow& kind : kinds) {
     std::vector<Position> own;
     {
       FAIRLEAD_ASSIGN_OR_RETURN(
           const auto query,
-          connection_->Prepare("SELECT watch, history, resource_version, rules_hash, row_count, "
-                               "row_sum, fresh_ms, verified_ms "
-                               "FROM positions WHERE kind = ?"));
+          connection.Prepare("SELECT watch, history, resource_version, rules_hash, row_count, "
+                             "row_sum, fresh_ms, verified_ms "
+                             "FROM positions WHERE kind = ?"));
       sql::Bind(*query, kind.id);
       for (;;) {
         FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
@@ -211,14 +212,18 @@ absl::StatusOr<std::vector<Position>> Reader::Positions(const ShardKey& key, boo
       }
     }
     for (Position& one : own) {
-      FAIRLEAD_ASSIGN_OR_RETURN(one.held, HeldRows(*connection_, kind.id, one.watch));
+      FAIRLEAD_ASSIGN_OR_RETURN(one.held, HeldRows(connection, kind.id, one.watch));
       if (anchors) {
-        FAIRLEAD_ASSIGN_OR_RETURN(one.anchors, Anchors(*connection_, kind.id, one.watch));
+        FAIRLEAD_ASSIGN_OR_RETURN(one.anchors, Anchors(connection, kind.id, one.watch));
       }
       positions.push_back(std::move(one));
     }
   }
   return positions;
+}
+
+absl::StatusOr<std::vector<Position>> Reader::Positions(const ShardKey& key, bool anchors) {
+  return ReadPositions(*connection_, key, anchors);
 }
 
 absl::StatusOr<ObjectPage> Reader::Objects(const ObjectPageRequest& request) {

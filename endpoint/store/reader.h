@@ -59,6 +59,11 @@ struct Sums {
   U128 sum;
 };
 
+// Positions of a shard in one consistent state, with anchors when asked: what a Grant carries. Also
+// the freshness of each kind and watch. Outside a transaction.
+absl::StatusOr<std::vector<Position>> ReadPositions(sql::Connection& connection,
+                                                    const ShardKey& key, bool anchors);
+
 // Reads over a connection of its own: sees committed rows, never blocks the writer, is never
 // blocked. Threads: one at a time. Each call sees one consistent state; pages of one walk may see
 // later ones, but an object that stays is never skipped and never comes twice. Errors:
@@ -70,8 +75,6 @@ class Reader {
 
   // All shards of the store, or of one account.
   absl::StatusOr<std::vector<ShardState>> Shards(std::optional<U128> account);
-  // Positions of a shard, with anchors when asked: what a Grant carries. Also the freshness of each
-  // kind and watch.
   absl::StatusOr<std::vector<Position>> Positions(const ShardKey& key, bool anchors);
   // At most `limit` objects and, of bodies, 16 MiB and the one that reaches them.
   absl::StatusOr<ObjectPage> Objects(const ObjectPageRequest& request);

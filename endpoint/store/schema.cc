@@ -10,12 +10,15 @@ namespace {
 // arrive in that order, so a snapshot fills pages one after the other instead of at random. The key
 // hash is kept for sums. objects_seq finds anchors and, later, what changed since a cursor.
 //
+// IF NOT EXISTS: MariaDB commits each of these statements by itself, so that a migration that was
+// interrupted begins again.
+//
 // A kind whose shard is 0 was taken out of its account: nothing finds its rows any more, and the
 // reaper removes them in small steps.
 constexpr char kFirst[] = R"sql(
-CREATE TABLE meta (name ${name} NOT NULL PRIMARY KEY, value ${bytes} NOT NULL);
+CREATE TABLE IF NOT EXISTS meta (name ${name} NOT NULL PRIMARY KEY, value ${bytes} NOT NULL);
 
-CREATE TABLE accounts (
+CREATE TABLE IF NOT EXISTS accounts (
   uid ${key} NOT NULL PRIMARY KEY,
   name ${name} NOT NULL,
   folded_name ${name} NOT NULL UNIQUE,
@@ -26,7 +29,7 @@ CREATE TABLE accounts (
   spec ${text} NOT NULL,
   deleted_ms ${int} NOT NULL);
 
-CREATE TABLE shards (
+CREATE TABLE IF NOT EXISTS shards (
   id ${id},
   account ${key} NOT NULL,
   shard ${int} NOT NULL,
@@ -34,9 +37,9 @@ CREATE TABLE shards (
   term ${int} NOT NULL,
   holder ${text} NOT NULL,
   last_seq ${int} NOT NULL);
-CREATE UNIQUE INDEX shards_account ON shards (account, shard);
+CREATE UNIQUE INDEX IF NOT EXISTS shards_account ON shards (account, shard);
 
-CREATE TABLE kinds (
+CREATE TABLE IF NOT EXISTS kinds (
   id ${id},
   shard ${int} NOT NULL,
   api_group ${name} NOT NULL,
@@ -44,9 +47,9 @@ CREATE TABLE kinds (
   kind ${text} NOT NULL,
   version ${text} NOT NULL,
   namespaced ${int} NOT NULL);
-CREATE INDEX kinds_shard ON kinds (shard, api_group, resource);
+CREATE INDEX IF NOT EXISTS kinds_shard ON kinds (shard, api_group, resource);
 
-CREATE TABLE positions (
+CREATE TABLE IF NOT EXISTS positions (
   kind ${int} NOT NULL,
   watch ${name} NOT NULL,
   history ${int} NOT NULL,
@@ -58,7 +61,7 @@ CREATE TABLE positions (
   verified_ms ${int} NOT NULL,
   PRIMARY KEY (kind, watch));
 
-CREATE TABLE objects (
+CREATE TABLE IF NOT EXISTS objects (
   id ${id},
   kind ${int} NOT NULL,
   namespace ${name} NOT NULL,
@@ -73,12 +76,12 @@ CREATE TABLE objects (
   held ${int} NOT NULL,
   changed_ms ${int} NOT NULL,
   body ${bytes} NOT NULL);
-CREATE UNIQUE INDEX objects_name ON objects (kind, namespace, name);
-CREATE INDEX objects_seq ON objects (kind, seq);
-CREATE INDEX objects_application ON objects (application) WHERE application <> '';
-CREATE INDEX objects_held ON objects (kind) WHERE held <> 0;
+CREATE UNIQUE INDEX IF NOT EXISTS objects_name ON objects (kind, namespace, name);
+CREATE INDEX IF NOT EXISTS objects_seq ON objects (kind, seq);
+CREATE INDEX IF NOT EXISTS objects_application ON objects (application)${partial application <> ''};
+CREATE INDEX IF NOT EXISTS objects_held ON objects (kind)${partial held <> 0};
 
-CREATE TABLE tombstones (
+CREATE TABLE IF NOT EXISTS tombstones (
   kind ${int} NOT NULL,
   namespace ${name} NOT NULL,
   name ${name} NOT NULL,
@@ -87,17 +90,17 @@ CREATE TABLE tombstones (
   seq ${int} NOT NULL,
   deleted_ms ${int} NOT NULL,
   PRIMARY KEY (kind, namespace, name));
-CREATE INDEX tombstones_age ON tombstones (deleted_ms);
+CREATE INDEX IF NOT EXISTS tombstones_age ON tombstones (deleted_ms);
 
-CREATE TABLE enrolment_tokens (
+CREATE TABLE IF NOT EXISTS enrolment_tokens (
   hash ${name} NOT NULL PRIMARY KEY,
   identity ${text} NOT NULL,
   expires_ms ${int} NOT NULL,
   spent_ms ${int} NOT NULL);
 
-CREATE VIEW account_objects AS
+${view} account_objects AS
   SELECT a.name AS account, k.api_group, k.resource, k.kind, o.namespace, o.name, o.uid, o.history,
-         o.resource_version, o.application, o.seq, o.held, o.changed_ms, hex(o.content_hash) AS content_hash,
+         o.resource_version, o.application, o.seq, o.held, o.changed_ms, ${hex o.content_hash} AS content_hash,
          length(o.body) AS stored_bytes
   FROM objects o JOIN kinds k ON k.id = o.kind JOIN shards s ON s.id = k.shard
        JOIN accounts a ON a.uid = s.account;

@@ -1,12 +1,11 @@
 #include "endpoint/store/store.h"
 
-#include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "endpoint/store/reader.h"
 #include "endpoint/store/schema.h"
 #include "lib/base/status.h"
-#include "lib/sql/sqlite.h"
 
 namespace fairlead::endpoint::store {
 namespace {
@@ -34,6 +33,15 @@ absl::StatusOr<ShardRow> FindShard(sql::Connection& db, const ShardKey& key) {
                    static_cast<uint64_t>(query->Int(3)), std::string(query->Text(4))}};
 }
 
+// One of the kinds that were taken out of their accounts.
+absl::StatusOr<std::optional<int64_t>> DroppedKind(sql::Connection& db) {
+  FAIRLEAD_ASSIGN_OR_RETURN(const auto query,
+                            db.Prepare("SELECT id FROM kinds WHERE shard = 0 LIMIT 1"));
+  FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
+  if (!row) return std::optional<int64_t>();
+  return std::optional<int64_t>(query->Int(0));
+}
+
 // Runs `work` in a durable transaction.
 template <typename Work>
 absl::Status Durably(sql::Connection& db, Work&& work) {
@@ -46,36 +54,29 @@ absl::Status Durably(sql::Connection& db, Work&& work) {
 
 }  // namespace
 
-Store::Store(StoreOptions options, std::unique_ptr<sql::Connection> connection,
+Store::Store(sql::DatabaseOptions database, std::unique_ptr<sql::Connection> connection,
              const base::Clock* clock)
-    : options_(std::move(options)), connection_(std::move(connection)), clock_(clock) {}
+    : database_(std::move(database)), connection_(std::move(connection)), clock_(clock) {}
 
 Store::~Store() = default;
 
-absl::StatusOr<std::unique_ptr<Store>> Store::Open(const StoreOptions& options,
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(const sql::DatabaseOptions& database,
                                                    const base::Clock* clock) {
-  sql::SqliteOptions sqlite;
-  sqlite.path = options.path;
-  sqlite.busy_timeout_ms = options.busy_timeout_ms;
-  sqlite.max_pages = options.max_pages;
-  FAIRLEAD_ASSIGN_OR_RETURN(auto connection, sql::OpenSqlite(sqlite));
-  FAIRLEAD_RETURN_IF_ERROR(
-      base::WithContext(sql::Migrate(*connection, Migrations(), *clock).status(), options.path));
-  std::unique_ptr<Store> store(new Store(options, std::move(connection), clock));
-  FAIRLEAD_RETURN_IF_ERROR(base::WithContext(store->LoadMeta(), options.path));
+  FAIRLEAD_ASSIGN_OR_RETURN(auto connection, sql::Open(database, sql::Access::kReadWrite));
+  FAIRLEAD_RETURN_IF_ERROR(sql::Migrate(*connection, Migrations(), *clock).status());
+  std::unique_ptr<Store> store(new Store(database, std::move(connection), clock));
+  FAIRLEAD_RETURN_IF_ERROR(store->LoadMeta());
   return store;
 }
 
 absl::Status Store::LoadMeta() {
   return Durably(*connection_, [&]() -> absl::Status {
+    const std::string insert = connection_->dialect().InsertIfAbsent("meta", "name, value");
     const std::string fresh = base::ToBytes(base::RandomU128());
     FAIRLEAD_RETURN_IF_ERROR(
-        sql::Run(*connection_, "INSERT OR IGNORE INTO meta (name, value) VALUES ('store_id', ?)",
-                 sql::Blob{fresh})
-            .status());
+        sql::Run(*connection_, insert, std::string_view("store_id"), sql::Blob{fresh}).status());
     FAIRLEAD_RETURN_IF_ERROR(
-        sql::Run(*connection_, "INSERT OR IGNORE INTO meta (name, value) VALUES ('store_epoch', 1)")
-            .status());
+        sql::Run(*connection_, insert, std::string_view("store_epoch"), sql::Blob{"1"}).status());
     FAIRLEAD_ASSIGN_OR_RETURN(
         auto query, connection_->Prepare("SELECT (SELECT value FROM meta WHERE name = 'store_id'), "
                                          "(SELECT value FROM meta WHERE name = 'store_epoch')"));
@@ -90,9 +91,9 @@ absl::Status Store::CreateShard(const ShardKey& key) {
   const std::string account = base::ToBytes(key.account);
   return Durably(*connection_, [&] {
     return sql::Run(*connection_,
-                    "INSERT OR IGNORE INTO shards (account, shard, store, term, holder, last_seq) "
-                    "VALUES (?, ?, ?, 0, '', 0)",
-                    sql::Blob{account}, key.shard, epoch_)
+                    connection_->dialect().InsertIfAbsent(
+                        "shards", "account, shard, store, term, holder, last_seq"),
+                    sql::Blob{account}, key.shard, epoch_, 0, std::string_view(""), 0)
         .status();
   });
 }
@@ -102,20 +103,24 @@ absl::StatusOr<ShardState> Store::GetShard(const ShardKey& key) {
   return std::move(row.state);
 }
 
-absl::StatusOr<ShardState> Store::NewTerm(const ShardKey& key, std::string_view holder,
-                                          bool raise_epoch) {
-  ShardState state;
+absl::StatusOr<Term> Store::NewTerm(const ShardKey& key, std::string_view holder,
+                                    const std::vector<Seen>& seen) {
+  Term term;
   FAIRLEAD_RETURN_IF_ERROR(Durably(*connection_, [&]() -> absl::Status {
     FAIRLEAD_ASSIGN_OR_RETURN(ShardRow row, FindShard(*connection_, key));
-    state = std::move(row.state);
+    ShardState& state = term.state = std::move(row.state);
+    for (const Seen& one : seen) {
+      term.lost_commits |= one.epoch == state.epoch && one.seq > state.last_seq;
+    }
     state.term += 1;
-    state.epoch += raise_epoch ? 1 : 0;
+    state.epoch += term.lost_commits ? 1 : 0;
     state.holder = std::string(holder);
     return sql::Run(*connection_, "UPDATE shards SET store = ?, term = ?, holder = ? WHERE id = ?",
                     state.epoch, state.term, holder, row.id)
         .status();
   }));
-  return state;
+  FAIRLEAD_ASSIGN_OR_RETURN(term.positions, ReadPositions(*connection_, key, /*anchors=*/true));
+  return term;
 }
 
 absl::Status Store::DropShardRows(const ShardKey& key) {
@@ -130,35 +135,30 @@ absl::Status Store::DropShardRows(const ShardKey& key) {
 }
 
 absl::StatusOr<bool> Store::Reap(int max_rows) {
-  int64_t removed = 0;
-  const int64_t now = clock_->WallMs();
+  int64_t left = max_rows;
+  const int64_t day_ago = clock_->WallMs() - base::AgeMs(kTombstoneLife);
   FAIRLEAD_RETURN_IF_ERROR(Durably(*connection_, [&]() -> absl::Status {
-    for (const std::string_view table : {"objects", "tombstones", "positions"}) {
-      FAIRLEAD_ASSIGN_OR_RETURN(
-          const int64_t rows,
-          sql::Run(*connection_,
-                   base::StrCat("DELETE FROM ", table,
-                                " WHERE rowid IN (SELECT t.rowid FROM kinds k JOIN ", table,
-                                " t ON t.kind = k.id WHERE k.shard = 0 LIMIT ?)"),
-                   max_rows));
-      removed = std::max(removed, rows);
-    }
-    if (removed < max_rows) {
+    const sql::Dialect& dialect = connection_->dialect();
+    FAIRLEAD_ASSIGN_OR_RETURN(const std::optional<int64_t> kind, DroppedKind(*connection_));
+    if (kind) {
+      for (const std::string_view table : {"objects", "tombstones", "positions"}) {
+        FAIRLEAD_ASSIGN_OR_RETURN(
+            const int64_t rows,
+            sql::Run(*connection_, dialect.DeleteSome(table, "kind = ?"), *kind, left));
+        left -= rows;
+        if (left <= 0) return absl::OkStatus();
+      }
       FAIRLEAD_RETURN_IF_ERROR(
-          sql::Run(*connection_, "DELETE FROM kinds WHERE shard = 0").status());
+          sql::Run(*connection_, "DELETE FROM kinds WHERE id = ?", *kind).status());
     }
     FAIRLEAD_ASSIGN_OR_RETURN(
         const int64_t old,
-        sql::Run(*connection_,
-                 "DELETE FROM tombstones WHERE rowid IN (SELECT rowid FROM tombstones "
-                 "WHERE deleted_ms < ? LIMIT ?)",
-                 now - base::AgeMs(kTombstoneLife), max_rows));
-    removed = std::max(removed, old);
-    return sql::Run(*connection_, "DELETE FROM enrolment_tokens WHERE expires_ms < ?",
-                    now - base::AgeMs(base::hours(24)))
+        sql::Run(*connection_, dialect.DeleteSome("tombstones", "deleted_ms < ?"), day_ago, left));
+    left = kind ? 0 : left - old;  // there may be another kind
+    return sql::Run(*connection_, "DELETE FROM enrolment_tokens WHERE expires_ms < ?", day_ago)
         .status();
   }));
-  return removed >= max_rows;
+  return left <= 0;
 }
 
 absl::StatusOr<EnrolmentToken> Store::CreateToken(std::string_view identity,
@@ -199,11 +199,7 @@ absl::Status Store::SpendToken(std::string_view token, std::string_view identity
 }
 
 absl::StatusOr<std::unique_ptr<Reader>> Store::OpenReader() const {
-  sql::SqliteOptions sqlite;
-  sqlite.path = options_.path;
-  sqlite.read_only = true;
-  sqlite.busy_timeout_ms = options_.busy_timeout_ms;
-  FAIRLEAD_ASSIGN_OR_RETURN(auto connection, sql::OpenSqlite(sqlite));
+  FAIRLEAD_ASSIGN_OR_RETURN(auto connection, sql::Open(database_, sql::Access::kReadOnly));
   return std::make_unique<Reader>(std::move(connection));
 }
 

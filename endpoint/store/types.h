@@ -194,4 +194,17 @@ struct ShardState {
   std::string holder;  // agent instance the term was made for
 };
 
+// How far an agent says that the shard had come.
+struct Seen {
+  uint64_t epoch = 0;
+  uint64_t seq = 0;
+};
+
+// What a grant begins with. Nobody can have written between the two.
+struct Term {
+  ShardState state;
+  bool lost_commits = false;  // the agent had seen more than there is
+  std::vector<Position> positions;  // with anchors
+};
+
 }  // namespace fairlead::endpoint::store

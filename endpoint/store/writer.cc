@@ -66,19 +66,25 @@ class Writer::Impl {
             absl::AbortedError("not the shard's writer any more, or a batch before this failed");
         continue;
       }
-      FAIRLEAD_RETURN_IF_ERROR(connection_->Savepoint());
-      const absl::Status status = batch_writer_.Apply(batch, &result);
-      if (status.ok()) {
-        FAIRLEAD_RETURN_IF_ERROR(connection_->ReleaseSavepoint());
-        continue;
-      }
-      if (Transient(status)) return status;
-      FAIRLEAD_RETURN_IF_ERROR(connection_->RollbackToSavepoint());
-      result = {};
-      result.status = status;
-      failed->insert(batch.shard);
+      FAIRLEAD_RETURN_IF_ERROR(ApplyOne(batch, BatchWriter::Rows::kTogether, &result));
+      // One row that the database would not take: all again, each with a way back of its own.
+      if (OfTheRow(result.status))
+        FAIRLEAD_RETURN_IF_ERROR(ApplyOne(batch, BatchWriter::Rows::kEachAlone, &result));
+      if (!result.status.ok()) failed->insert(batch.shard);
     }
     return absl::OkStatus();
+  }
+
+  // OK: applied, or nothing of it is there and the result's status says why.
+  absl::Status ApplyOne(const Batch& batch, BatchWriter::Rows rows, BatchResult* result) {
+    *result = {};
+    FAIRLEAD_RETURN_IF_ERROR(connection_->Savepoint("batch"));
+    const absl::Status status = batch_writer_.Apply(batch, rows, result);
+    if (status.ok()) return connection_->ReleaseSavepoint("batch");
+    if (Transient(status)) return status;
+    *result = {};
+    result->status = status;
+    return connection_->RollbackToSavepoint("batch");
   }
 
   // DESIGN section 2, invariant 2: the last statements, in shard order, an error if one hits no

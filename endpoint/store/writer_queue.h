@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -31,8 +32,8 @@ class WriterQueue {
   // Unavailable after the writer's stop (the task is dropped).
   virtual absl::Status Do(Task task) = 0;
   // Store::NewTerm between transactions, and the shard's snapshots are forgotten.
-  virtual absl::Status NewTerm(const ShardKey& key, std::string holder, bool raise_epoch,
-                               std::function<void(absl::StatusOr<ShardState>)> done) = 0;
+  virtual absl::Status NewTerm(const ShardKey& key, std::string holder, std::vector<Seen> seen,
+                               std::function<void(absl::StatusOr<Term>)> done) = 0;
   [[nodiscard]] virtual size_t queued_bytes() const = 0;
 };
 

@@ -74,13 +74,13 @@ class WriterThread::Impl {
     return absl::OkStatus();
   }
 
-  absl::Status NewTerm(const ShardKey& key, std::string holder, bool raise_epoch,
-                       std::function<void(absl::StatusOr<ShardState>)> done) {
-    return Do(
-        [this, key, holder = std::move(holder), raise_epoch, done = std::move(done)](Store& store) {
-          writer_.ForgetSnapshots(key);
-          done(store.NewTerm(key, holder, raise_epoch));
-        });
+  absl::Status NewTerm(const ShardKey& key, std::string holder, std::vector<Seen> seen,
+                       std::function<void(absl::StatusOr<Term>)> done) {
+    return Do([this, key, holder = std::move(holder), seen = std::move(seen),
+               done = std::move(done)](Store& store) {
+      writer_.ForgetSnapshots(key);
+      done(store.NewTerm(key, holder, seen));
+    });
   }
 
   [[nodiscard]] std::string problem() const {
@@ -234,9 +234,9 @@ absl::Status WriterThread::Submit(Batch batch, BatchDone done) {
   return impl_->Submit(std::move(batch), std::move(done));
 }
 absl::Status WriterThread::Do(Task task) { return impl_->Do(std::move(task)); }
-absl::Status WriterThread::NewTerm(const ShardKey& key, std::string holder, bool raise_epoch,
-                                   std::function<void(absl::StatusOr<ShardState>)> done) {
-  return impl_->NewTerm(key, std::move(holder), raise_epoch, std::move(done));
+absl::Status WriterThread::NewTerm(const ShardKey& key, std::string holder, std::vector<Seen> seen,
+                                   std::function<void(absl::StatusOr<Term>)> done) {
+  return impl_->NewTerm(key, std::move(holder), std::move(seen), std::move(done));
 }
 bool WriterThread::healthy() const { return impl_->problem().empty(); }
 std::string WriterThread::problem() const { return impl_->problem(); }

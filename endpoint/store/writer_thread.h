@@ -46,8 +46,8 @@ class WriterThread : public WriterQueue {
 
   absl::Status Submit(Batch batch, BatchDone done) override;
   absl::Status Do(Task task) override;
-  absl::Status NewTerm(const ShardKey& key, std::string holder, bool raise_epoch,
-                       std::function<void(absl::StatusOr<ShardState>)> done) override;
+  absl::Status NewTerm(const ShardKey& key, std::string holder, std::vector<Seen> seen,
+                       std::function<void(absl::StatusOr<Term>)> done) override;
   [[nodiscard]] size_t queued_bytes() const override;
 
   [[nodiscard]] bool healthy() const;

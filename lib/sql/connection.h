@@ -9,14 +9,16 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "lib/base/hash.h"
+#include "lib/base/strings.h"
+#include "lib/sql/dialect.h"
 
-// SQL without a driver's header. SQLite behind it today (sqlite.h); a Dialect says what differs in
-// DDL.
+// SQL without a driver's header: SQLite, PostgreSQL and MariaDB stand behind it (database.h opens
+// them); a Dialect says what differs in text. Parameters are question marks everywhere.
 //
 // Errors, typed the same for every database:
 //   ResourceExhausted   disk or quota full; nothing of the statement happened, try again later
 //   Unavailable         busy, locked, I/O error, connection lost; try again
-//   DataLoss            the file is damaged or not a database
+//   DataLoss            the database's files are damaged or are none
 //   AlreadyExists       a constraint refused the row
 //   OutOfRange          a value or row is too large
 //   FailedPrecondition  read-only, cannot be opened, wrong use
@@ -28,7 +30,9 @@ struct Blob {
   std::string_view bytes;
 };
 
-// A compiled statement. Columns and parameters count from 0.
+// A compiled statement. Columns and parameters count from 0. Rows come one by one as they are read
+// from the database; with a server behind it, a connection runs one statement at a time: the next
+// begins when the one before has given its last row, failed, or was given back.
 class Statement {
  public:
   virtual ~Statement() = default;
@@ -55,21 +59,15 @@ class Statement {
   }
 };
 
-struct Dialect {
-  std::string name;
-  // Column types of our DDL by the names used in migrations: ${id} (own numbers, never used twice),
-  // ${int}, ${name} (text that can be indexed, compared byte by byte), ${text}, ${key} (bytes that
-  // can be indexed), ${bytes}.
-  std::string id, integer, name_type, text, key, bytes;
-  // `ddl` with the types put in.
-  [[nodiscard]] std::string Expand(std::string_view ddl) const;
-};
-
 // How much a commit waits for: kFull survives power loss; kNormal survives the process's death and
 // can lose the last commits (never their order or integrity) with the machine's.
 enum class Durability { kFull, kNormal };
 
-// Threads: one at a time. Destroying it rolls back what is open.
+// A server's connection that was lost makes itself again at the next Begin() or, outside a
+// transaction, at the next statement; never inside one.
+//
+// Threads: one at a time. Destroying it rolls back what is open. Blocks on the database, for as
+// long as the options of each engine say.
 class Connection {
  public:
   virtual ~Connection() = default;
@@ -86,23 +84,35 @@ class Connection {
   virtual absl::Status Execute(std::string_view sql) = 0;
   // Rows changed by the last finished INSERT, UPDATE or DELETE.
   [[nodiscard]] virtual int64_t Changes() const = 0;
-  [[nodiscard]] virtual int64_t LastInsertId() const = 0;
+  // The number that the last INSERT made for ${id}.
+  [[nodiscard]] virtual absl::StatusOr<int64_t> LastInsertId() = 0;
 
-  // Takes the write lock at once, so that no statement of the transaction fails for want of it.
+  // READ COMMITTED. SQLite takes the write lock at once, so that no statement of the transaction
+  // fails for want of it.
   virtual absl::Status Begin() = 0;
+  // For reading only: every statement sees the same state.
+  virtual absl::Status BeginRead() = 0;
+  // After an error it may have happened all the same (connection lost): InTransaction() is false
+  // then.
   virtual absl::Status Commit() = 0;
   // Never fails in effect: afterwards no transaction is open.
   virtual void Rollback() = 0;
-  // False also after an error made the database roll back by itself.
+  // With SQLite false also after an error made it roll back by itself. With a server true until
+  // Commit() or Rollback(): after such an error every statement is Unavailable until then.
   [[nodiscard]] virtual bool InTransaction() const = 0;
   // For the transactions that begin from now on; not inside one.
   virtual absl::Status SetDurability(Durability durability) = 0;
   [[nodiscard]] virtual const Dialect& dialect() const = 0;
 
-  // Savepoints of one level.
-  absl::Status Savepoint() { return Execute("SAVEPOINT batch"); }
-  absl::Status ReleaseSavepoint() { return Execute("RELEASE batch"); }
-  absl::Status RollbackToSavepoint() { return Execute("ROLLBACK TO batch; RELEASE batch"); }
+  absl::Status Savepoint(std::string_view name) {
+    return Execute(base::StrCat("SAVEPOINT ", name));
+  }
+  absl::Status ReleaseSavepoint(std::string_view name) {
+    return Execute(base::StrCat("RELEASE SAVEPOINT ", name));
+  }
+  absl::Status RollbackToSavepoint(std::string_view name) {
+    return Execute(base::StrCat("ROLLBACK TO SAVEPOINT ", name, "; RELEASE SAVEPOINT ", name));
+  }
 
  protected:
   virtual void Return(Statement* statement) = 0;

@@ -35,10 +35,44 @@ absl::Status Apply(Connection& connection, const Migration& migration, const bas
   return transaction.Commit();
 }
 
+// Keeps other processes out. SQLite's write lock does that by itself.
+class SchemaLock {
+ public:
+  explicit SchemaLock(Connection* connection) : connection_(connection) {}
+  ~SchemaLock() {
+    const std::string_view text = Text("SELECT pg_advisory_unlock(6184279)",
+                                       "SELECT RELEASE_LOCK(concat('fairlead/', database()))");
+    if (!text.empty()) connection_->Execute(text).IgnoreError();
+  }
+  SchemaLock(const SchemaLock&) = delete;
+  SchemaLock& operator=(const SchemaLock&) = delete;
+  absl::Status Take() {
+    const std::string_view text = Text("SELECT pg_advisory_lock(6184279)",
+                                       "SELECT GET_LOCK(concat('fairlead/', database()), 20)");
+    return text.empty() ? absl::OkStatus() : connection_->Execute(text);
+  }
+
+ private:
+  [[nodiscard]] std::string_view Text(std::string_view postgres, std::string_view mysql) const {
+    switch (connection_->dialect().engine) {
+      case Dialect::Engine::kPostgres:
+        return postgres;
+      case Dialect::Engine::kMysql:
+        return mysql;
+      case Dialect::Engine::kSqlite:
+        return "";
+    }
+    return "";
+  }
+  Connection* connection_;
+};
+
 }  // namespace
 
 absl::StatusOr<int> Migrate(Connection& connection, std::span<const Migration> migrations,
                             const base::Clock& clock) {
+  SchemaLock lock(&connection);
+  FAIRLEAD_RETURN_IF_ERROR(lock.Take());
   FAIRLEAD_RETURN_IF_ERROR(connection.Execute(connection.dialect().Expand(
       "CREATE TABLE IF NOT EXISTS schema_versions (version ${int} NOT NULL PRIMARY KEY, "
       "least_program ${int} NOT NULL, what ${text} NOT NULL, applied_ms ${int} NOT NULL)")));

@@ -19,7 +19,8 @@ struct Migration {
 };
 
 // Brings a database to the last of `migrations`, each in a transaction of its own, and remembers
-// them in table schema_versions. Two processes may do it at once.
+// them in table schema_versions. Two processes may do it at once. MariaDB commits each statement of
+// a schema by itself: a migration's statements must bear being run again.
 //
 // Returns the version found or reached. A schema newer than ours is left alone and is fine as long
 // as it says our version still runs on it; else FailedPrecondition, which names both versions.

@@ -10,15 +10,12 @@
 
 #include <string_view>
 #include <utility>
-#include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "lib/base/status.h"
+#include "lib/sql/statement_cache.h"
 
 namespace fairlead::sql {
 namespace {
-
-constexpr size_t kMaxCachedStatements = 256;
 
 absl::StatusCode CodeOf(int result) {
   switch (result & 0xff) {
@@ -55,17 +52,6 @@ absl::StatusCode CodeOf(int result) {
 absl::Status ErrorOf(sqlite3* db, int result, std::string_view doing) {
   return absl::Status(CodeOf(result), base::StrCat("SQLite: ", doing, ": ", sqlite3_errmsg(db),
                                                    " (", sqlite3_extended_errcode(db), ")"));
-}
-
-const Dialect& SqliteDialect() {
-  static const Dialect* dialect = new Dialect{.name = "sqlite",
-                                              .id = "INTEGER PRIMARY KEY AUTOINCREMENT",
-                                              .integer = "INTEGER",
-                                              .name_type = "TEXT COLLATE BINARY",
-                                              .text = "TEXT",
-                                              .key = "BLOB",
-                                              .bytes = "BLOB"};
-  return *dialect;
 }
 
 class SqliteStatement : public Statement {
@@ -132,18 +118,12 @@ class SqliteConnection : public Connection {
  public:
   explicit SqliteConnection(sqlite3* db) : db_(db) {}
   ~SqliteConnection() override {
-    cache_.clear();
+    cache_.Clear();
     sqlite3_close_v2(db_);
   }
 
   absl::StatusOr<StatementPtr> Prepare(std::string_view sql) override {
-    if (auto found = cache_.find(base::AbslView(sql)); found != cache_.end()) {
-      if (!found->second.empty()) {
-        StatementPtr statement(found->second.back().release(), GiveBack{this});
-        found->second.pop_back();
-        return statement;
-      }
-    }
+    if (auto kept = cache_.Take(sql)) return StatementPtr(kept.release(), GiveBack{this});
     sqlite3_stmt* compiled = nullptr;
     const int result = sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()),
                                           SQLITE_PREPARE_PERSISTENT, &compiled, nullptr);
@@ -159,8 +139,11 @@ class SqliteConnection : public Connection {
   }
 
   [[nodiscard]] int64_t Changes() const override { return sqlite3_changes64(db_); }
-  [[nodiscard]] int64_t LastInsertId() const override { return sqlite3_last_insert_rowid(db_); }
+  [[nodiscard]] absl::StatusOr<int64_t> LastInsertId() override {
+    return sqlite3_last_insert_rowid(db_);
+  }
   absl::Status Begin() override { return Execute("BEGIN IMMEDIATE"); }
+  absl::Status BeginRead() override { return Execute("BEGIN"); }
   absl::Status Commit() override { return Execute("COMMIT"); }
   void Rollback() override {
     if (InTransaction()) sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
@@ -176,21 +159,19 @@ class SqliteConnection : public Connection {
     durability_ = durability;
     return absl::OkStatus();
   }
-  [[nodiscard]] const Dialect& dialect() const override { return SqliteDialect(); }
+  [[nodiscard]] const Dialect& dialect() const override { return Dialect::Sqlite(); }
 
  protected:
   void Return(Statement* statement) override {
     std::unique_ptr<SqliteStatement> owned(static_cast<SqliteStatement*>(statement));
     owned->Reset();
-    if (cache_.size() >= kMaxCachedStatements && !cache_.contains(owned->key())) return;
-    auto& slot = cache_[owned->key()];
-    slot.push_back(std::move(owned));
+    cache_.Keep(std::move(owned));
   }
 
  private:
   sqlite3* db_;
   Durability durability_ = Durability::kFull;
-  absl::flat_hash_map<std::string, std::vector<std::unique_ptr<SqliteStatement>>> cache_;
+  StatementCache<SqliteStatement> cache_;
 };
 
 // SQLite makes files with mode 0644 and copies the mode to the -wal and -shm files, so it is made
@@ -207,28 +188,6 @@ absl::Status MakePrivate(const std::string& path) {
 }
 
 }  // namespace
-
-std::string Dialect::Expand(std::string_view ddl) const {
-  const std::pair<std::string_view, const std::string*> names[] = {
-      {"${id}", &id},     {"${int}", &integer}, {"${name}", &name_type},
-      {"${text}", &text}, {"${key}", &key},     {"${bytes}", &bytes}};
-  std::string out;
-  while (!ddl.empty()) {
-    const size_t dollar = ddl.find("${");
-    out.append(ddl.substr(0, dollar));
-    if (dollar == std::string_view::npos) break;
-    ddl.remove_prefix(dollar);
-    size_t skip = 0;
-    for (const auto& [key_name, type] : names) {
-      if (!ddl.starts_with(key_name)) continue;
-      out += *type;
-      skip = key_name.size();
-    }
-    if (skip == 0) out += ddl.substr(0, skip = 2);
-    ddl.remove_prefix(skip);
-  }
-  return out;
-}
 
 absl::StatusOr<std::unique_ptr<Connection>> OpenSqlite(const SqliteOptions& options) {
   if (!options.read_only) FAIRLEAD_RETURN_IF_ERROR(MakePrivate(options.path));

@@ -205,6 +205,21 @@ def configurations(charts):
         charts.check(f"{program} reads {file}", done.returncode and done.stdout + done.stderr)
 
 
+def database(charts):
+    """With a server's URL the endpoint's database is there and no volume is claimed."""
+    objects = charts.objects("fairlead", {"endpoint": {"database": {
+        "url": "postgresql://fairlead@db/fairlead", "passwordSecret": {"name": "db"}}}})
+    kinds = [one["kind"] for one in objects]
+    charts.check("no claim beside a server's database", "PersistentVolumeClaim" in kinds and "there is one")
+    text = next(one["data"]["endpoint.yaml"] for one in objects if one["kind"] == "ConfigMap" and "endpoint.yaml" in one["data"])
+    config = yaml.safe_load(text)
+    charts.check("the endpoint is told of it", config.get("database") != {
+        "url": "postgresql://fairlead@db/fairlead", "passwordFile": "/etc/fairlead/database/password"} and text)
+    pod = next(one for one in objects if one["kind"] == "Deployment" and one["metadata"]["name"] == "fairlead-endpoint")["spec"]["template"]["spec"]
+    mounted = {mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
+    charts.check("its volumes are those that are mounted", mounted != {volume["name"] for volume in pod["volumes"]} and str(mounted))
+
+
 def plain(one):
     """Without what the two cannot have in common; the revision is compared by itself."""
     one = copy.deepcopy(one)
@@ -288,7 +303,7 @@ def main():
         print(f"charts: SKIPPED: no helm in {CACHE}/bin nor in PATH; next step: make cluster")
         print("0 passed, 0 failed, 1 skipped")
         return 0
-    for part in (crds, lint, renders, rights, needs, rights_only, configurations, golden, revisions):
+    for part in (crds, lint, renders, rights, needs, rights_only, configurations, database, golden, revisions):
         try:
             part(charts)
         except AssertionError as problem:

@@ -48,12 +48,13 @@ absl::Status LoopWriter::Do(Task task) {
   return absl::OkStatus();
 }
 
-absl::Status LoopWriter::NewTerm(const store::ShardKey& key, std::string holder, bool raise_epoch,
-                                 std::function<void(absl::StatusOr<store::ShardState>)> done) {
-  return Do([this, key, holder = std::move(holder), raise_epoch,
+absl::Status LoopWriter::NewTerm(const store::ShardKey& key, std::string holder,
+                                 std::vector<store::Seen> seen,
+                                 std::function<void(absl::StatusOr<store::Term>)> done) {
+  return Do([this, key, holder = std::move(holder), seen = std::move(seen),
              done = std::move(done)](store::Store& from) {
     writer_.ForgetSnapshots(key);
-    done(from.NewTerm(key, holder, raise_epoch));
+    done(from.NewTerm(key, holder, seen));
   });
 }
 

@@ -34,8 +34,9 @@ class FaultyConnection : public sql::Connection {
   [[nodiscard]] absl::StatusOr<StatementPtr> Prepare(std::string_view sql) override;
   absl::Status Execute(std::string_view sql) override { return inner_->Execute(sql); }
   [[nodiscard]] int64_t Changes() const override { return inner_->Changes(); }
-  [[nodiscard]] int64_t LastInsertId() const override { return inner_->LastInsertId(); }
+  [[nodiscard]] absl::StatusOr<int64_t> LastInsertId() override { return inner_->LastInsertId(); }
   absl::Status Begin() override { return inner_->Begin(); }
+  absl::Status BeginRead() override { return inner_->BeginRead(); }
   absl::Status Commit() override;
   void Rollback() override { inner_->Rollback(); }
   [[nodiscard]] bool InTransaction() const override { return inner_->InTransaction(); }
@@ -63,9 +64,9 @@ class LoopWriter : public endpoint::store::WriterQueue {
   LoopWriter(endpoint::store::Store* store, base::Loop* loop, std::function<base::Duration()> pace);
   absl::Status Submit(Batch batch, BatchDone done) override;
   absl::Status Do(Task task) override;
-  absl::Status NewTerm(
-      const endpoint::store::ShardKey& key, std::string holder, bool raise_epoch,
-      std::function<void(absl::StatusOr<endpoint::store::ShardState>)> done) override;
+  absl::Status NewTerm(const endpoint::store::ShardKey& key, std::string holder,
+                       std::vector<endpoint::store::Seen> seen,
+                       std::function<void(absl::StatusOr<endpoint::store::Term>)> done) override;
   [[nodiscard]] size_t queued_bytes() const override { return queued_bytes_; }
 
   void Plan(const WriteFault& fault) { connection_.Plan(fault); }

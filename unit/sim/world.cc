@@ -126,10 +126,9 @@ registry::Account World::AccountOf(size_t account) {
 }
 
 void World::StartEndpoint() {
-  auto opened = store::Store::Open({.path = options_.database}, &loop_.clock());
+  auto opened = store::Store::Open({.sqlite_path = options_.database}, &loop_.clock());
   FAIRLEAD_CHECK(opened.ok());
   store_ = *std::move(opened);
-  hub_reader_ = *store_->OpenReader();
   reader_ = *store_->OpenReader();
   for (size_t i = 0; i < clusters_.size(); ++i) {
     FAIRLEAD_CHECK(store_->CreateShard({Uid(i), 0}).ok());
@@ -143,8 +142,7 @@ void World::StartEndpoint() {
   }
   endpoint::HubOptions hub;
   hub.concurrent_snapshots = options_.concurrent_snapshots;
-  hub_ = std::make_unique<endpoint::Hub>(hub, writer_.get(), hub_reader_.get(), nullptr, &board_,
-                                         &loop_);
+  hub_ = std::make_unique<endpoint::Hub>(hub, writer_.get(), nullptr, &board_, &loop_);
   hub_->Start();
   for (size_t i = 0; i < clusters_.size(); ++i) hub_->PutAccount(AccountOf(i));
   network_.Serve(hub_.get());
@@ -155,7 +153,6 @@ void World::CrashEndpoint() {
   hub_.reset();
   writer_.reset();
   reader_.reset();
-  hub_reader_.reset();
   store_.reset();
 }
 

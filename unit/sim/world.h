@@ -116,7 +116,6 @@ class World {
   base::Duration answer_delay_{};
   std::vector<uint64_t> generations_;
   std::unique_ptr<endpoint::store::Store> store_;
-  std::unique_ptr<endpoint::store::Reader> hub_reader_;
   std::unique_ptr<endpoint::store::Reader> reader_;
   std::unique_ptr<LoopWriter> writer_;
   endpoint::FleetBoard board_;

@@ -65,7 +65,17 @@ profiles:
 
 {{- define "fairlead.endpointConfig" -}}
 trustDomain: {{ .Values.trustDomain }}
+{{- with .Values.endpoint.database }}
+{{- if .url }}
+database:
+  url: {{ .url | quote }}
+  {{- if .passwordSecret.name }}
+  passwordFile: /etc/fairlead/database/password
+  {{- end }}
+{{- else }}
 dataDir: /var/lib/fairlead
+{{- end }}
+{{- end }}
 agents: {address: "0.0.0.0:9443"}
 rest: {address: "0.0.0.0:8443"}
 log: {level: {{ .Values.endpoint.logLevel }}}

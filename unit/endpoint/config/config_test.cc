@@ -45,6 +45,22 @@ TEST(EndpointConfig, ErrorsNameTheKeyAndTheNextStep) {
   EXPECT_THAT(ErrorOf(kGood, "ba7816", "BA7816"), HasSubstr("tokens[0].sha256"));
 }
 
+TEST(EndpointConfig, ADatabaseOfItsOwnNeedsNoFolder) {
+  const std::string url = "database: {url: \"postgresql://u@h/d\", passwordFile: /p}";
+  std::string yaml = kGood;
+  yaml.replace(yaml.find("dataDir: /var/lib/fairlead"), 26, url);
+  const auto config = ParseConfig(yaml, "endpoint.yaml");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->database_url, "postgresql://u@h/d");
+  EXPECT_EQ(config->database_password_file, "/p");
+  EXPECT_THAT(ErrorOf(kGood, "dataDir: /var/lib/fairlead", ""),
+              HasSubstr("dataDir: is required without database.url"));
+  EXPECT_THAT(ErrorOf(yaml, "postgresql:", "oracle:"),
+              HasSubstr("database.url: must begin with postgresql:// or mariadb://"));
+  EXPECT_THAT(ErrorOf(kGood, "tokens", "database: {passwordFile: p}\ntokens"),
+              HasSubstr("database.passwordFile: is for database.url"));
+}
+
 TEST(EndpointConfig, PlaintextIsRefusedForAnythingButLoopback) {
   EXPECT_THAT(ErrorOf(kGood, "dataDir", "allowPlaintextLoopback: true\ndataDir"),
               HasSubstr("loopback addresses only"));

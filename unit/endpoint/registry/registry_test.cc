@@ -24,7 +24,7 @@ class RegistryTest : public ::testing::Test, public Listener {
              ("registry_test." + std::to_string(getpid()))) {
     std::filesystem::remove_all(dir_);
     std::filesystem::create_directories(dir_);
-    store_ = *store::Store::Open({.path = dir_ / "test.db"}, &clock_);
+    store_ = *store::Store::Open({.sqlite_path = dir_ / "test.db"}, &clock_);
     registry_ = std::make_unique<Registry>(store_.get(), this);
   }
   ~RegistryTest() override {

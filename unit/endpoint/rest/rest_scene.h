@@ -65,7 +65,7 @@ class RestScene : public ::testing::Test {
     dir_ = std::filesystem::temp_directory_path() / ("rest_test." + std::to_string(getpid()));
     std::filesystem::remove_all(dir_);
     std::filesystem::create_directories(dir_);
-    store_ = *store::Store::Open({.path = dir_ / "test.db"}, &base::Clock::Real());
+    store_ = *store::Store::Open({.sqlite_path = dir_ / "test.db"}, &base::Clock::Real());
     registry_ = std::make_unique<registry::Registry>(store_.get(), nullptr);
     reader_ = *store_->OpenReader();
     writer_ =
@@ -134,12 +134,12 @@ class RestScene : public ::testing::Test {
     ASSERT_TRUE(base::FromHex(account_hex, &batch.shard.account));
     bool ready = false;
     ASSERT_TRUE(writer_
-                    ->NewTerm(batch.shard, "agent", false,
-                              [&](const absl::StatusOr<store::ShardState>& state) {
+                    ->NewTerm(batch.shard, "agent", {},
+                              [&](const absl::StatusOr<store::Term>& term) {
                                 signal_.Update([&] {
-                                  batch.epoch = state->epoch;
-                                  batch.term = state->term;
-                                  batch.seq = state->last_seq + 1;
+                                  batch.epoch = term->state.epoch;
+                                  batch.term = term->state.term;
+                                  batch.seq = term->state.last_seq + 1;
                                   ready = true;
                                 });
                               })

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 
+#include "endpoint/store/reader.h"
 #include "endpoint/store/store.h"
 #include "lib/wire/codec.h"
 #include "unit/fakes/manual_loop.h"
@@ -159,15 +160,13 @@ class HubTest : public ::testing::Test {
     dir_ = std::filesystem::temp_directory_path() / ("hub_test." + std::to_string(getpid()));
     std::filesystem::remove_all(dir_);
     std::filesystem::create_directories(dir_);
-    store_ = *store::Store::Open({.path = dir_ / "test.db"}, &loop_.clock());
+    store_ = *store::Store::Open({.sqlite_path = dir_ / "test.db"}, &loop_.clock());
     writer_ = std::make_unique<sim::LoopWriter>(store_.get(), &loop_,
                                                 [] { return base::Duration::zero(); });
-    hub_reader_ = *store_->OpenReader();
     reader_ = *store_->OpenReader();
     HubOptions options;
     options.concurrent_snapshots = 2;
-    hub_ =
-        std::make_unique<Hub>(options, writer_.get(), hub_reader_.get(), nullptr, &board_, &loop_);
+    hub_ = std::make_unique<Hub>(options, writer_.get(), nullptr, &board_, &loop_);
     hub_->Start();
     network_.Serve(hub_.get());
     PutAccount("prod", 1);
@@ -270,7 +269,6 @@ class HubTest : public ::testing::Test {
   fakes::MemoryAgentNetwork network_{&loop_};
   std::filesystem::path dir_;
   std::unique_ptr<store::Store> store_;
-  std::unique_ptr<store::Reader> hub_reader_;
   std::unique_ptr<store::Reader> reader_;
   std::unique_ptr<sim::LoopWriter> writer_;
   FleetBoard board_;

@@ -34,7 +34,7 @@ class ReaderTest : public StoreScene {
   }
 };
 
-TEST_F(ReaderTest, PagesHoldEachObjectOnceAndTheLastHasNoToken) {
+TEST_P(ReaderTest, PagesHoldEachObjectOnceAndTheLastHasNoToken) {
   Write(Make(a_, 1,
              {Upsert("e", "1", "{}"), Upsert("b", "2", "{}"), Upsert("d", "3", "{}"),
               Upsert("a", "4", "{}"), Upsert("c", "5", "{}")}));
@@ -43,7 +43,7 @@ TEST_F(ReaderTest, PagesHoldEachObjectOnceAndTheLastHasNoToken) {
   EXPECT_THAT(Walk(All(5)), ElementsAre("abcde"));
 }
 
-TEST_F(ReaderTest, APageEndsWithTheBodyThatReachesItsBytes) {
+TEST_P(ReaderTest, APageEndsWithTheBodyThatReachesItsBytes) {
   const std::string large(6 << 20, 'x');
   Write(Make(a_, 1,
              {Upsert("a", "1", large), Upsert("b", "2", large), Upsert("c", "3", large),
@@ -55,7 +55,7 @@ TEST_F(ReaderTest, APageEndsWithTheBodyThatReachesItsBytes) {
   EXPECT_THAT(Walk(without), ElementsAre("abcdef"));
 }
 
-TEST_F(ReaderTest, TheAnchorsAreTheNewestVersionsOfABatch) {
+TEST_P(ReaderTest, TheAnchorsAreTheNewestVersionsOfABatch) {
   const Checkpoint at{
       .kind = 0, .watch = "", .history = 1, .resource_version = "5", .rules_hash = "r"};
   Write(Make(a_, 1, {Upsert("old", "99999", "{}"), at}));
@@ -67,6 +67,8 @@ TEST_F(ReaderTest, TheAnchorsAreTheNewestVersionsOfABatch) {
   for (const Anchor& one : positions->front().anchors) versions.push_back(one.resource_version);
   EXPECT_THAT(versions, ElementsAre("101", "100", "12", "9"));
 }
+
+INSTANTIATE_STORE_SUITE(ReaderTest);
 
 }  // namespace
 }  // namespace fairlead::endpoint::store

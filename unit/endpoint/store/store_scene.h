@@ -12,22 +12,27 @@
 #include "endpoint/store/store.h"
 #include "endpoint/store/writer.h"
 #include "lib/base/clock.h"
+#include "unit/database/server.h"
 
 namespace fairlead::endpoint::store {
 
 inline const U128 kSnapshot{7, 7};
 
-// A store in a folder of its own with two shards, both at term 1, and a writer and a reader of it.
-class StoreScene : public ::testing::Test {
+using Engine = sql::Dialect::Engine;
+
+// A store in a database of its own, of each engine, with two shards, both at term 1, and a writer
+// and a reader of it.
+class StoreScene : public ::testing::TestWithParam<Engine> {
  protected:
   StoreScene() {
     dir_ = std::filesystem::temp_directory_path() / ("store_scene." + std::to_string(getpid()));
     std::filesystem::remove_all(dir_);
     std::filesystem::create_directories(dir_);
+    database_ = test::NewDatabase(GetParam(), dir_);
     Open();
     for (const ShardKey& shard : {a_, b_}) {
       EXPECT_TRUE(store_->CreateShard(shard).ok());
-      EXPECT_EQ(store_->NewTerm(shard, "agent", false)->term, 1U);
+      EXPECT_EQ(store_->NewTerm(shard, "agent", {})->state.term, 1U);
     }
   }
   ~StoreScene() override {
@@ -40,7 +45,8 @@ class StoreScene : public ::testing::Test {
     reader_.reset();
     writer_.reset();
     store_.reset();
-    auto store = Store::Open({.path = dir_ / "test.db", .max_pages = max_pages}, &clock_);
+    database_.sqlite_max_pages = max_pages;
+    auto store = Store::Open(database_, &clock_);
     ASSERT_TRUE(store.ok()) << store.status().ToString();
     store_ = *std::move(store);
     writer_ = std::make_unique<Writer>(&store_->connection(), &clock_, WriterOptions{});
@@ -120,9 +126,19 @@ class StoreScene : public ::testing::Test {
   const ShardKey b_{{2, 2}, 0};
   base::ManualClock clock_;
   std::filesystem::path dir_;
+  sql::DatabaseOptions database_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<Writer> writer_;
   std::unique_ptr<Reader> reader_;
 };
+
+inline std::string EngineName(const ::testing::TestParamInfo<Engine>& info) {
+  return test::NameOf(info.param);
+}
+// NOLINTNEXTLINE(cert-err58-cpp): gtest's own
+#define INSTANTIATE_STORE_SUITE(suite)                                                            \
+  INSTANTIATE_TEST_SUITE_P(Databases, suite,                                                      \
+                           ::testing::Values(Engine::kSqlite, Engine::kPostgres, Engine::kMysql), \
+                           EngineName)
 
 }  // namespace fairlead::endpoint::store

@@ -18,8 +18,9 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 class WriterTest : public StoreScene {};
+class FullDiskTest : public StoreScene {};  // of SQLite: a server's disk is not ours
 
-TEST_F(WriterTest, RowsPositionAndSequenceLandTogether) {
+TEST_P(WriterTest, RowsPositionAndSequenceLandTogether) {
   Checkpoint at{.kind = 0, .watch = "", .history = 1, .resource_version = "10", .rules_hash = "r"};
   EXPECT_EQ(Write(Make(a_, 1, {Upsert("p", "10", "{\"x\":1}"), at})).written, 1U);
   EXPECT_THAT(Rows(a_), ElementsAre("p={\"x\":1}"));
@@ -31,15 +32,15 @@ TEST_F(WriterTest, RowsPositionAndSequenceLandTogether) {
   EXPECT_EQ(positions->front().anchors[0].resource_version, "10");
 }
 
-TEST_F(WriterTest, AFormerWriterLandsNothing) {
-  EXPECT_EQ(store_->NewTerm(a_, "other", false)->term, 2U);
+TEST_P(WriterTest, AFormerWriterLandsNothing) {
+  EXPECT_EQ(store_->NewTerm(a_, "other", {})->state.term, 2U);
   EXPECT_EQ(Write(Make(a_, 1, {Upsert("p", "10", "{}")})).status.code(),
             absl::StatusCode::kAborted);
   EXPECT_THAT(Rows(a_), IsEmpty());
   EXPECT_EQ(LastSeq(a_), 0U);
 }
 
-TEST_F(WriterTest, AnotherEpochOrAGapOrARepeatLandsNothing) {
+TEST_P(WriterTest, AnotherEpochOrAGapOrARepeatLandsNothing) {
   Batch batch = Make(a_, 1, {Upsert("p", "10", "{}")});
   batch.epoch = 2;
   EXPECT_FALSE(Write(batch).status.ok());
@@ -49,8 +50,8 @@ TEST_F(WriterTest, AnotherEpochOrAGapOrARepeatLandsNothing) {
   EXPECT_THAT(Rows(a_), SizeIs(1));
 }
 
-TEST_F(WriterTest, AFencedShardHurtsNoOther) {
-  store_->NewTerm(a_, "other", false).IgnoreError();
+TEST_P(WriterTest, AFencedShardHurtsNoOther) {
+  store_->NewTerm(a_, "other", {}).IgnoreError();
   std::vector<BatchResult> results;
   ASSERT_TRUE(
       writer_
@@ -65,7 +66,7 @@ TEST_F(WriterTest, AFencedShardHurtsNoOther) {
   EXPECT_THAT(Rows(b_), SizeIs(1));
 }
 
-TEST_F(WriterTest, ABatchThatBreaksTheProtocolHurtsNoOther) {
+TEST_P(WriterTest, ABatchThatBreaksTheProtocolHurtsNoOther) {
   Change bad = Upsert("p", "1", "{}");
   bad.kind = 9;
   std::vector<BatchResult> results;
@@ -79,14 +80,14 @@ TEST_F(WriterTest, ABatchThatBreaksTheProtocolHurtsNoOther) {
   EXPECT_THAT(Rows(a_), IsEmpty());
 }
 
-TEST_F(WriterTest, AnUnchangedHashIsNotWritten) {
+TEST_P(WriterTest, AnUnchangedHashIsNotWritten) {
   Write(Make(a_, 1, {Upsert("p", "10", "{}")}));
   const BatchResult again = Write(Make(a_, 2, {Upsert("p", "11", "{}")}));
   EXPECT_EQ(again.written, 0U);
   EXPECT_EQ(again.unchanged, 1U);
 }
 
-TEST_F(WriterTest, AnOlderVersionNeverOverwritesNorComesBackAfterADelete) {
+TEST_P(WriterTest, AnOlderVersionNeverOverwritesNorComesBackAfterADelete) {
   Write(Make(a_, 1, {Upsert("p", "10", "{\"new\":1}")}));
   EXPECT_EQ(Write(Make(a_, 2, {Upsert("p", "9", "{\"old\":1}")})).outdated, 1U);
   EXPECT_EQ(Write(Make(a_, 3, {Delete("p", "9")})).outdated, 1U);
@@ -97,7 +98,7 @@ TEST_F(WriterTest, AnOlderVersionNeverOverwritesNorComesBackAfterADelete) {
   EXPECT_EQ(Write(Make(a_, 6, {Upsert("p", "13", "{}")})).written, 1U);
 }
 
-TEST_F(WriterTest, AnotherHistoryOutranksAnyVersion) {
+TEST_P(WriterTest, AnotherHistoryOutranksAnyVersion) {
   Write(Make(a_, 1, {Upsert("p", "100", "{\"v\":1}")}));
   Change restored = Upsert("p", "50", "{\"v\":2}");
   restored.history = 2;
@@ -108,7 +109,7 @@ TEST_F(WriterTest, AnotherHistoryOutranksAnyVersion) {
 
 // With the version it had in another history a row would be an anchor that proves nothing: every
 // start of an agent would be a full list.
-TEST_F(WriterTest, AnEqualRowTakesTheVersionItHasInANewHistory) {
+TEST_P(WriterTest, AnEqualRowTakesTheVersionItHasInANewHistory) {
   Write(Make(a_, 1, {Upsert("p", "50", "{}")}));
   SnapshotBegin begin = Begin();
   begin.history = 2;
@@ -122,7 +123,7 @@ TEST_F(WriterTest, AnEqualRowTakesTheVersionItHasInANewHistory) {
 
 // Else the next grant goes on in the old history, whose changes the rows of the new one outrank:
 // they would be ignored for ever.
-TEST_F(WriterTest, AHistoryThatBeganIsNotForgottenWhenItsSnapshotHasNoEnd) {
+TEST_P(WriterTest, AHistoryThatBeganIsNotForgottenWhenItsSnapshotHasNoEnd) {
   const Checkpoint at{
       .kind = 0, .watch = "", .history = 1, .resource_version = "50", .rules_hash = "r"};
   Write(Make(a_, 1, {Upsert("p", "50", "{}"), at}));
@@ -136,7 +137,7 @@ TEST_F(WriterTest, AHistoryThatBeganIsNotForgottenWhenItsSnapshotHasNoEnd) {
   EXPECT_EQ(reader_->Positions(a_, true)->front().history, 2U);
 }
 
-TEST_F(WriterTest, ABeginInTheSameHistoryKeepsThePosition) {
+TEST_P(WriterTest, ABeginInTheSameHistoryKeepsThePosition) {
   const Checkpoint at{
       .kind = 0, .watch = "", .history = 1, .resource_version = "50", .rules_hash = "r"};
   Write(Make(a_, 1, {Upsert("p", "50", "{}"), at}));
@@ -144,7 +145,7 @@ TEST_F(WriterTest, ABeginInTheSameHistoryKeepsThePosition) {
   EXPECT_EQ(reader_->Positions(a_, true)->front().resource_version, "50");
 }
 
-TEST_F(WriterTest, AnItemThatWasRefusedKeepsItsRow) {
+TEST_P(WriterTest, AnItemThatWasRefusedKeepsItsRow) {
   Write(Make(a_, 1, {Upsert("p", "5", "{}"), Upsert("q", "6", "{}")}));
   SnapshotItem refused = Item("p", "7", "");
   refused.refused = true;
@@ -155,7 +156,7 @@ TEST_F(WriterTest, AnItemThatWasRefusedKeepsItsRow) {
 }
 
 // The end forgets what its snapshot saw only once it is committed.
-TEST_F(WriterTest, AnEndThatWasRolledBackEndsTheSameAgain) {
+TEST_P(WriterTest, AnEndThatWasRolledBackEndsTheSameAgain) {
   Write(Make(a_, 1, {Upsert("p", "5", "{}"), Upsert("q", "6", "{}")}));
   Write(Make(a_, 2, {Begin(), SnapshotPage{kSnapshot, {Item("p", "5", "{}")}}}));
   const SnapshotEnd end{.snapshot_id = kSnapshot, .resource_version = "9"};
@@ -169,7 +170,7 @@ TEST_F(WriterTest, AnEndThatWasRolledBackEndsTheSameAgain) {
   EXPECT_EQ(writer_->snapshot_keys(), 0U);
 }
 
-TEST_F(WriterTest, AnEndThatWasRolledBackEndsTheSameAgainAlthoughAnotherSnapshotBeganBehindIt) {
+TEST_P(WriterTest, AnEndThatWasRolledBackEndsTheSameAgainAlthoughAnotherSnapshotBeganBehindIt) {
   Write(Make(a_, 1, {Upsert("gone", "5", "{}")}));
   Write(Make(a_, 2, {Begin()}));
   SnapshotBegin another = Begin();
@@ -188,7 +189,7 @@ TEST_F(WriterTest, AnEndThatWasRolledBackEndsTheSameAgainAlthoughAnotherSnapshot
   EXPECT_THAT(Rows(a_), IsEmpty());
 }
 
-TEST_F(WriterTest, ASnapshotThatAnotherReplacedTakesNothingMore) {
+TEST_P(WriterTest, ASnapshotThatAnotherReplacedTakesNothingMore) {
   Write(Make(a_, 1, {Upsert("p", "5", "{}")}));
   Write(Make(a_, 2, {Begin()}));
   SnapshotBegin another = Begin();
@@ -203,7 +204,7 @@ TEST_F(WriterTest, ASnapshotThatAnotherReplacedTakesNothingMore) {
   EXPECT_THAT(Rows(a_), ElementsAre("p={}"));
 }
 
-TEST_F(WriterTest, AListThatWasNotCountedOrNotWholeVerifiesNothing) {
+TEST_P(WriterTest, AListThatWasNotCountedOrNotWholeVerifiesNothing) {
   Write(Make(a_, 1, {Begin()}));
   EXPECT_TRUE(Write(Make(a_, 2, {SnapshotEnd{kSnapshot, "8", 0, {}}})).ended.at(0).verified);
   Write(Make(a_, 3, {Begin()}));
@@ -212,7 +213,7 @@ TEST_F(WriterTest, AListThatWasNotCountedOrNotWholeVerifiesNothing) {
   EXPECT_FALSE(Write(Make(a_, 4, {end})).ended.at(0).verified);
 }
 
-TEST_F(WriterTest, ASnapshotWantsWhatDiffersAndDeletesWhatIsAbsent) {
+TEST_P(WriterTest, ASnapshotWantsWhatDiffersAndDeletesWhatIsAbsent) {
   Write(Make(a_, 1,
              {Upsert("same", "5", "{}"), Upsert("changed", "5", "{}"), Upsert("gone", "5", "{}")}));
   Write(Make(a_, 2, {Begin()}));
@@ -232,21 +233,21 @@ TEST_F(WriterTest, ASnapshotWantsWhatDiffersAndDeletesWhatIsAbsent) {
   ExpectSumsTrue(a_);
 }
 
-TEST_F(WriterTest, ASnapshotDeletesNothingWrittenSinceItBegan) {
+TEST_P(WriterTest, ASnapshotDeletesNothingWrittenSinceItBegan) {
   Write(Make(a_, 1, {Begin()}));
   Write(Make(a_, 2, {Upsert("created-meanwhile", "9", "{}")}));
   Write(Make(a_, 3, {SnapshotPage{kSnapshot, {}}, SnapshotEnd{kSnapshot, "8", 0, {}}}));
   EXPECT_THAT(Rows(a_), SizeIs(1));
 }
 
-TEST_F(WriterTest, ARowOfTheBeginsOwnBatchCountsAsWrittenAfterIt) {
+TEST_P(WriterTest, ARowOfTheBeginsOwnBatchCountsAsWrittenAfterIt) {
   Write(Make(a_, 1, {Upsert("before", "5", "{}")}));
   Write(Make(a_, 2, {Upsert("beside", "9", "{}"), Begin()}));
   Write(Make(a_, 3, {SnapshotPage{kSnapshot, {}}, SnapshotEnd{kSnapshot, "8", 0, {}}}));
   EXPECT_THAT(Rows(a_), ElementsAre("beside={}"));
 }
 
-TEST_F(WriterTest, ASnapshotDeletesNothingSeenSinceItBeganThoughNothingOfItWasWritten) {
+TEST_P(WriterTest, ASnapshotDeletesNothingSeenSinceItBeganThoughNothingOfItWasWritten) {
   Write(Make(a_, 1, {Upsert("gone", "5", "{}"), Upsert("same", "5", "{}")}));
   Write(Make(a_, 2, {Begin()}));
   ASSERT_EQ(Write(Make(a_, 3, {Upsert("same", "9", "{}")})).unchanged, 1U);
@@ -254,14 +255,14 @@ TEST_F(WriterTest, ASnapshotDeletesNothingSeenSinceItBeganThoughNothingOfItWasWr
   EXPECT_THAT(Rows(a_), ElementsAre("same={}"));
 }
 
-TEST_F(WriterTest, AListThatIsNotCompleteDeletesNothing) {
+TEST_P(WriterTest, AListThatIsNotCompleteDeletesNothing) {
   Write(Make(a_, 1, {Upsert("p", "5", "{}")}));
   Write(Make(a_, 2, {Begin(false)}));
   Write(Make(a_, 3, {SnapshotEnd{kSnapshot, "10", 0, {}}}));
   EXPECT_THAT(Rows(a_), SizeIs(1));
 }
 
-TEST_F(WriterTest, AListOfWhichAnItemCouldNotBeReadDeletesNothing) {
+TEST_P(WriterTest, AListOfWhichAnItemCouldNotBeReadDeletesNothing) {
   Write(Make(a_, 1, {Upsert("p", "5", "{}")}));
   Write(Make(a_, 2, {Begin()}));
   Write(Make(a_, 3, {SnapshotEnd{kSnapshot, "10", 0, {}, 0, /*incomplete=*/true}}));
@@ -270,7 +271,7 @@ TEST_F(WriterTest, AListOfWhichAnItemCouldNotBeReadDeletesNothing) {
       << "it goes on from there";
 }
 
-TEST_F(WriterTest, MoreThanTheProtectionAllowsIsHeldUntilALiveWrite) {
+TEST_P(WriterTest, MoreThanTheProtectionAllowsIsHeldUntilALiveWrite) {
   std::vector<Entry> all;
   for (int i = 0; i < 20; ++i) all.emplace_back(Upsert("p" + std::to_string(i), "5", "{}"));
   Write(Make(a_, 1, all));
@@ -284,7 +285,7 @@ TEST_F(WriterTest, MoreThanTheProtectionAllowsIsHeldUntilALiveWrite) {
   EXPECT_THAT(Rows(a_), SizeIs(20));
 }
 
-TEST_F(WriterTest, PartsOfASnapshotThatNeverBeganAreRefused) {
+TEST_P(WriterTest, PartsOfASnapshotThatNeverBeganAreRefused) {
   EXPECT_EQ(Write(Make(a_, 1, {SnapshotPage{kSnapshot, {}}})).status.code(),
             absl::StatusCode::kInvalidArgument);
   Write(Make(a_, 1, {Begin()}));
@@ -293,7 +294,7 @@ TEST_F(WriterTest, PartsOfASnapshotThatNeverBeganAreRefused) {
             absl::StatusCode::kInvalidArgument);
 }
 
-TEST_F(WriterTest, AFullDiskLosesNothingAndRecovers) {
+TEST_P(FullDiskTest, LosesNothingAndRecovers) {
   Write(Make(a_, 1, {Upsert("before", "1", "{}")}));
   Open(60);
   std::vector<Entry> many;
@@ -309,14 +310,14 @@ TEST_F(WriterTest, AFullDiskLosesNothingAndRecovers) {
   EXPECT_EQ(Write(Make(a_, 2, many)).written, 40U);
 }
 
-TEST_F(WriterTest, WhatWasCommittedIsThereAfterReopening) {
+TEST_P(WriterTest, WhatWasCommittedIsThereAfterReopening) {
   Write(Make(a_, 1, {Upsert("p", "1", "{}")}));
   Open();
   EXPECT_THAT(Rows(a_), SizeIs(1));
   EXPECT_EQ(LastSeq(a_), 1U);
 }
 
-TEST_F(WriterTest, AccountsOfOneNameOfObjectStayApart) {
+TEST_P(WriterTest, AccountsOfOneNameOfObjectStayApart) {
   Write(Make(a_, 1, {Upsert("p", "1", "{\"a\":1}")}));
   Write(Make(b_, 1, {Upsert("p", "1", "{\"b\":1}")}));
   EXPECT_THAT(Rows(a_), ElementsAre("p={\"a\":1}"));
@@ -328,7 +329,7 @@ TEST_F(WriterTest, AccountsOfOneNameOfObjectStayApart) {
 }
 
 // Random changes: rows are the newest of each object, and count and sum always equal the rows'.
-TEST_F(WriterTest, SumsAlwaysEqualTheRows) {
+TEST_P(WriterTest, SumsAlwaysEqualTheRows) {
   uint64_t random = 3;
   const auto pick = [&](uint64_t n) { return base::NextRandom(&random) % n; };
   Write(Make(a_, 1, {Begin(), SnapshotEnd{kSnapshot, "1", 0, {}}}));
@@ -354,7 +355,7 @@ TEST_F(WriterTest, SumsAlwaysEqualTheRows) {
     EXPECT_TRUE(std::count(rows.begin(), rows.end(), row)) << row;
 }
 
-TEST_F(WriterTest, ATokenIsSpentOnceByItsIdentityOnly) {
+TEST_P(WriterTest, ATokenIsSpentOnceByItsIdentityOnly) {
   const auto token = store_->CreateToken("agent-1", base::seconds(60));
   EXPECT_FALSE(store_->SpendToken(token->token, "agent-2").ok());
   EXPECT_FALSE(store_->SpendToken("guess", "agent-1").ok());
@@ -366,7 +367,7 @@ TEST_F(WriterTest, ATokenIsSpentOnceByItsIdentityOnly) {
   EXPECT_FALSE(store_->SpendToken(late->token, "agent-1").ok());
 }
 
-TEST_F(WriterTest, AnAccountKeepsItsUidAndItsOwner) {
+TEST_P(WriterTest, AnAccountKeepsItsUidAndItsOwner) {
   registry::Registry registry(store_.get(), nullptr);
   registry::PutRequest put{.name = "Prod",
                            .owner = "hub/a/x",
@@ -394,6 +395,34 @@ TEST_F(WriterTest, AnAccountKeepsItsUidAndItsOwner) {
   EXPECT_EQ(registry.Get("prod").status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(registry.Put(put)->uid, first->uid) << "the uid stays with the name";
 }
+
+// PostgreSQL's and MariaDB's transactions take nothing more after such an error.
+TEST_P(WriterTest, ARowThatTheDatabaseWillNotTakeIsRefusedAloneAndTheRestLands) {
+  if (GetParam() == Engine::kSqlite) return;  // it takes anything
+  Change poison = Upsert("poison", "6", "{}");
+  poison.uid = "\xff\xfe";
+  const Checkpoint at{
+      .kind = 0, .watch = "", .history = 1, .resource_version = "8", .rules_hash = "r"};
+  std::vector<BatchResult> results;
+  ASSERT_TRUE(
+      writer_
+          ->Write(
+              {Make(a_, 1, {Upsert("before", "5", "{}"), poison, Upsert("after", "7", "{}"), at}),
+               Make(b_, 1, {Upsert("other", "1", "{}")})},
+              &results)
+          .ok());
+  ASSERT_TRUE(results[0].status.ok()) << results[0].status;
+  EXPECT_EQ(results[0].written, 2U);
+  ASSERT_THAT(results[0].refused, SizeIs(1));
+  EXPECT_EQ(results[0].refused[0].object.name, "poison");
+  EXPECT_THAT(Rows(a_), ElementsAre("after={}", "before={}"));
+  EXPECT_THAT(Rows(b_), SizeIs(1));
+  EXPECT_EQ(reader_->Positions(a_, false)->front().resource_version, "8");
+  EXPECT_EQ(LastSeq(a_), 1U);
+}
+
+INSTANTIATE_STORE_SUITE(WriterTest);
+INSTANTIATE_TEST_SUITE_P(Databases, FullDiskTest, ::testing::Values(Engine::kSqlite), EngineName);
 
 }  // namespace
 }  // namespace fairlead::endpoint::store

@@ -19,9 +19,9 @@ class WriterThreadTest : public ::testing::Test {
   WriterThreadTest() {
     std::filesystem::remove_all(dir_);
     std::filesystem::create_directories(dir_);
-    store_ = *Store::Open({.path = dir_ / "test.db", .max_pages = 0}, &clock_);
+    store_ = *Store::Open({.sqlite_path = dir_ / "test.db"}, &clock_);
     EXPECT_TRUE(store_->CreateShard(shard_).ok());
-    EXPECT_TRUE(store_->NewTerm(shard_, "agent", false).ok());
+    EXPECT_TRUE(store_->NewTerm(shard_, "agent", {}).ok());
     writer_ = std::make_unique<WriterThread>(store_.get(), WriterThreadOptions{}, nullptr);
   }
   ~WriterThreadTest() override {

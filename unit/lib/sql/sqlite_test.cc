@@ -75,9 +75,9 @@ TEST_F(Sqlite, ARollbackToTheSavepointKeepsWhatWasBefore) {
   ASSERT_TRUE(db->Execute("CREATE TABLE t (i INTEGER)").ok());
   ASSERT_TRUE(db->Begin().ok());
   ASSERT_TRUE(sql::Run(*db, "INSERT INTO t VALUES (?)", 1).ok());
-  ASSERT_TRUE(db->Savepoint().ok());
+  ASSERT_TRUE(db->Savepoint("one").ok());
   ASSERT_TRUE(sql::Run(*db, "INSERT INTO t VALUES (?)", 2).ok());
-  ASSERT_TRUE(db->RollbackToSavepoint().ok());
+  ASSERT_TRUE(db->RollbackToSavepoint("one").ok());
   ASSERT_TRUE(db->Commit().ok());
   EXPECT_EQ(Count(*db), 1);
 }

@@ -1,0 +1,163 @@
+#include "unit/database/server.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+#include <vector>
+
+#include "lib/base/check.h"
+#include "lib/base/status.h"
+
+namespace fairlead::test {
+namespace {
+
+constexpr auto kMostStart = std::chrono::seconds(60);
+
+// `root` and its descendants (field 4 of /proc/PID/stat is the parent).
+std::vector<pid_t> Family(pid_t root) {
+  std::vector<pid_t> family = {root};
+  for (size_t i = 0; i < family.size(); ++i) {
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+      const std::string name = entry.path().filename();
+      if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+      std::ifstream file(entry.path() / "stat");
+      std::string line;
+      if (!std::getline(file, line)) continue;
+      int parent = 0;
+      if (std::sscanf(line.c_str() + line.rfind(')') + 1, " %*c %d", &parent) == 1 &&
+          parent == family[i]) {
+        family.push_back(static_cast<pid_t>(std::stol(name)));
+      }
+    }
+  }
+  return family;
+}
+
+}  // namespace
+
+DatabaseServer::DatabaseServer(Engine engine) : engine_(engine) {
+  std::string pattern = std::filesystem::temp_directory_path() / "fairlead-database-XXXXXX";
+  FAIRLEAD_CHECK(mkdtemp(pattern.data()) != nullptr);
+  FAIRLEAD_CHECK(chmod(pattern.c_str(), 0755) == 0);
+  folder_ = pattern;
+}
+
+DatabaseServer::~DatabaseServer() {
+  Kill();
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
+}
+
+DatabaseServer& DatabaseServer::Shared(Engine engine) {
+  static auto* postgres = new std::unique_ptr<DatabaseServer>;
+  static auto* mysql = new std::unique_ptr<DatabaseServer>;
+  auto& server = engine == Engine::kPostgres ? *postgres : *mysql;
+  if (server == nullptr) {
+    server = std::make_unique<DatabaseServer>(engine);
+    const absl::Status started = server->Start();
+    if (!started.ok()) std::fprintf(stderr, "%s\n", started.ToString().c_str());
+    FAIRLEAD_CHECK(started.ok());
+    std::atexit(+[] {
+      postgres->reset();
+      mysql->reset();
+    });
+  }
+  return *server;
+}
+
+absl::Status DatabaseServer::Start() {
+  const pid_t parent = getpid();
+  pid_ = fork();
+  if (pid_ == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(1);
+    const int log = open((folder_ + "/log").c_str(), O_CREAT | O_WRONLY | O_APPEND, 0644);
+    dup2(log, STDOUT_FILENO);
+    dup2(log, STDERR_FILENO);
+    setenv("FSYNC", "off", 1);
+    execl(FAIRLEAD_SERVE, FAIRLEAD_SERVE, engine_ == Engine::kPostgres ? "postgresql" : "mariadb",
+          folder_.c_str(), nullptr);
+    _exit(127);
+  }
+  const auto until = std::chrono::steady_clock::now() + kMostStart;
+  absl::Status why;
+  while (std::chrono::steady_clock::now() < until) {
+    const auto connection = sql::Open(
+        OptionsOf(engine_ == Engine::kPostgres ? "postgres" : "mysql"), sql::Access::kReadWrite);
+    if (connection.ok()) return absl::OkStatus();
+    why = connection.status();
+    if (waitpid(pid_, nullptr, WNOHANG) == pid_) {
+      pid_ = 0;
+      break;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  std::ifstream log(folder_ + "/log");
+  const std::string text((std::istreambuf_iterator<char>(log)), std::istreambuf_iterator<char>());
+  return base::WithContext(why, base::StrCat("the server does not come up; its log:\n", text));
+}
+
+void DatabaseServer::Kill() {
+  if (pid_ == 0) return;
+  Signal(SIGKILL);
+  waitpid(pid_, nullptr, 0);
+  pid_ = 0;
+  std::error_code ignored;
+  std::filesystem::remove(folder_ + "/data/postmaster.pid", ignored);
+}
+
+void DatabaseServer::Pause() { Signal(SIGSTOP); }
+void DatabaseServer::Continue() { Signal(SIGCONT); }
+
+void DatabaseServer::Signal(int number) const {
+  for (const pid_t one : Family(pid_)) kill(one, number);
+}
+
+sql::DatabaseOptions DatabaseServer::OptionsOf(const std::string& database) const {
+  if (engine_ == Engine::kPostgres) {
+    return {.url = base::StrCat("postgresql:///", database, "?user=postgres&host=", folder_)};
+  }
+  return {.url = base::StrCat("mariadb://root@/", database, "?socket=", folder_, "/mariadb.sock")};
+}
+
+absl::StatusOr<sql::DatabaseOptions> DatabaseServer::MakeDatabase() {
+  const std::string name = base::StrCat("test", ++databases_);
+  FAIRLEAD_ASSIGN_OR_RETURN(
+      const auto connection,
+      sql::Open(OptionsOf(engine_ == Engine::kPostgres ? "postgres" : "mysql"),
+                sql::Access::kReadWrite));
+  FAIRLEAD_RETURN_IF_ERROR(connection->Execute(base::StrCat("CREATE DATABASE ", name)));
+  return OptionsOf(name);
+}
+
+sql::DatabaseOptions NewDatabase(sql::Dialect::Engine engine, const std::string& folder) {
+  if (engine == sql::Dialect::Engine::kSqlite) return {.sqlite_path = folder + "/test.db"};
+  const auto made = DatabaseServer::Shared(engine).MakeDatabase();
+  if (!made.ok()) std::fprintf(stderr, "%s\n", made.status().ToString().c_str());
+  FAIRLEAD_CHECK(made.ok());
+  return *made;
+}
+
+std::string NameOf(sql::Dialect::Engine engine) {
+  switch (engine) {
+    case sql::Dialect::Engine::kSqlite:
+      return "Sqlite";
+    case sql::Dialect::Engine::kPostgres:
+      return "Postgres";
+    case sql::Dialect::Engine::kMysql:
+      return "Mariadb";
+  }
+  return "";
+}
+
+}  // namespace fairlead::test
