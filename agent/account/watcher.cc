@@ -37,8 +37,8 @@ std::optional<kube::Position> PositionOf(const v1::Position& from) {
   position.resource_version = from.resource_version();
   position.count = from.count() - std::min(from.held(), from.count());
   for (const v1::Anchor& anchor : from.anchors()) {
-    position.anchors.push_back(
-        {anchor.name_space(), anchor.name(), anchor.uid(), anchor.resource_version()});
+    position.anchors.push_back({anchor.name_space(), anchor.name(), anchor.uid(),
+                                anchor.resource_version(), from.anchors_at_position()});
   }
   return position;
 }
@@ -111,6 +111,15 @@ Watcher::Watcher(const kube::WatchTargetSpec& target, const kube::ScopeRules* sc
   watch.kind = KindOf(target.type);
   watch.name = target.name_space;
   watch.rules_hash = kube::RulesHash(*scope, target.type, json::CutRules::kVersion);
+  watch.anchors_at = [this](const std::string& version, v1::Checkpoint* checkpoint) {
+    for (const kube::Anchor& one : machine_.AnchorsAt(version)) {
+      v1::Anchor* anchor = checkpoint->add_anchors();
+      anchor->set_name_space(one.name_space);
+      anchor->set_name(one.name);
+      anchor->set_uid(one.uid);
+      anchor->set_resource_version(one.resource_version);
+    }
+  };
   watch_number_ = host_->outbox()->AddWatch(watch);
 }
 
@@ -186,8 +195,9 @@ void Watcher::ApplyOne(const kube::Action& action) {
   } else if (std::holds_alternative<kube::OpenProbe>(action)) {
     check_ = Open(What::kProbe, kube::ListTarget(target_.type, target_.name_space, {.limit = 1}));
   } else if (const auto* check = std::get_if<kube::OpenAnchorCheck>(&action)) {
-    kube::ListQuery query{.limit = 1, .exact = check->exact, .name = check->anchor.name};
-    query.resource_version = check->anchor.resource_version;
+    kube::ListQuery query{
+        .limit = 1, .exact = !check->exact_version.empty(), .name = check->anchor.name};
+    query.resource_version = check->exact_version;
     check_ = Open(What::kAnchor, kube::ListTarget(target_.type, check->anchor.name_space, query));
   } else if (const auto* list = std::get_if<kube::OpenList>(&action)) {
     if (list->continue_token.empty()) incomplete_ = false;

@@ -40,9 +40,18 @@ class Converter {
         return ConvertChange(entry.change());
       case v1::Entry::kCheckpoint: {
         const v1::Checkpoint& from = entry.checkpoint();
-        batch_->entries.emplace_back(store::Checkpoint{from.kind(), from.watch(), from.history(),
-                                                       from.resource_version(), from.rules_hash(),
-                                                       from.age_ms()});
+        store::Checkpoint checkpoint{from.kind(),
+                                     from.watch(),
+                                     from.history(),
+                                     from.resource_version(),
+                                     from.rules_hash(),
+                                     from.age_ms(),
+                                     {}};
+        for (const v1::Anchor& one : from.anchors()) {
+          checkpoint.anchors.push_back(
+              {{one.name_space(), one.name()}, one.uid(), one.resource_version()});
+        }
+        batch_->entries.emplace_back(std::move(checkpoint));
         return;
       }
       case v1::Entry::kSnapshotBegin: {

@@ -27,6 +27,7 @@ void FillPosition(const store::Position& from, v1::Position* to) {
   to->set_held(from.held);
   to->set_sum(base::ToBytes(from.sum));
   to->set_rules_hash(from.rules_hash);
+  to->set_anchors_at_position(from.anchors_at_position);
   for (const store::Anchor& anchor : from.anchors) {
     v1::Anchor* one = to->add_anchors();
     one->set_name_space(anchor.object.name_space);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "endpoint/store/anchors.h"
 #include "endpoint/store/body.h"
 #include "lib/base/resource_version.h"
 #include "lib/base/status.h"
@@ -24,9 +25,10 @@ BatchWriter::BatchWriter(sql::Connection* connection, const base::Clock* clock,
           "objects", "kind, namespace, name", "object_key",
           "uid, history, resource_version, content_hash, application, seq, held, changed_ms, "
           "body")),
-      put_position_(connection->dialect().Upsert(
-          "positions", "kind, watch", "",
-          "history, resource_version, rules_hash, row_count, row_sum, fresh_ms, verified_ms")),
+      put_position_(
+          connection->dialect().Upsert("positions", "kind, watch", "",
+                                       "history, resource_version, rules_hash, row_count, row_sum, "
+                                       "fresh_ms, verified_ms, anchors")),
       bury_(connection->dialect().Upsert("tombstones", "kind, namespace, name", "",
                                          "history, resource_version, seq, deleted_ms")) {}
 
@@ -108,7 +110,7 @@ absl::Status BatchWriter::LoadPositions(KindRow* kind) {
       const auto query,
       connection_->Prepare(
           "SELECT watch, history, resource_version, rules_hash, row_count, row_sum, "
-          "fresh_ms, verified_ms FROM positions WHERE kind = ?"));
+          "fresh_ms, verified_ms, anchors FROM positions WHERE kind = ?"));
   sql::Bind(*query, kind->id);
   for (;;) {
     FAIRLEAD_ASSIGN_OR_RETURN(const bool found, query->Step());
@@ -121,6 +123,7 @@ absl::Status BatchWriter::LoadPositions(KindRow* kind) {
     position.sum = query->Number128(5);
     position.fresh_ms = query->Int(6);
     position.verified_ms = query->Int(7);
+    position.anchors = std::string(query->Text(8));
   }
 }
 
@@ -128,12 +131,12 @@ absl::Status BatchWriter::SavePositions(KindRow* kind) {
   for (auto& [watch, position] : kind->positions) {
     if (!position.changed) continue;
     const std::string sum = base::ToBytes(position.sum);
-    FAIRLEAD_RETURN_IF_ERROR(
-        sql::Run(*connection_, put_position_,
-                 kind->id, watch, position.history, position.resource_version,
-                 sql::Blob{position.rules_hash}, position.count, sql::Blob{sum}, position.fresh_ms,
-                 position.verified_ms)
-            .status());
+    FAIRLEAD_RETURN_IF_ERROR(sql::Run(*connection_, put_position_, kind->id, watch,
+                                      position.history, position.resource_version,
+                                      sql::Blob{position.rules_hash}, position.count,
+                                      sql::Blob{sum}, position.fresh_ms, position.verified_ms,
+                                      sql::Blob{position.anchors})
+                                 .status());
     position.changed = false;
   }
   return absl::OkStatus();
@@ -281,9 +284,9 @@ absl::Status BatchWriter::Store(const Batch& batch, const KindRow& kind, const U
   const std::string bytes = base::ToBytes(key);
   const std::string hash = base::ToBytes(row.hash);
   const std::string body = Compress(*row.body, options_.compression_level);
-  return sql::Run(*connection_, put_object_, kind.id, *row.name_space, *row.name,
-                  sql::Blob{bytes}, *row.uid, row.history, *row.resource_version, sql::Blob{hash},
-                  *row.application, batch.seq, 0, clock_->WallMs() - row.age_ms, sql::Blob{body})
+  return sql::Run(*connection_, put_object_, kind.id, *row.name_space, *row.name, sql::Blob{bytes},
+                  *row.uid, row.history, *row.resource_version, sql::Blob{hash}, *row.application,
+                  batch.seq, 0, clock_->WallMs() - row.age_ms, sql::Blob{body})
       .status();
 }
 
@@ -330,6 +333,7 @@ absl::Status BatchWriter::OnEntry(const Batch&, const Checkpoint& checkpoint, Ba
   position.history = checkpoint.history;
   position.resource_version = checkpoint.resource_version;
   position.rules_hash = checkpoint.rules_hash;
+  position.anchors = PackAnchors(checkpoint.anchors);
   position.fresh_ms = clock_->WallMs() - checkpoint.age_ms;
   position.changed = true;
   return absl::OkStatus();

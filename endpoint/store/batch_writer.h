@@ -46,6 +46,7 @@ class BatchWriter {
     U128 sum;
     int64_t fresh_ms = 0;
     int64_t verified_ms = 0;
+    std::string anchors;  // as PackAnchors() makes them
     bool changed = false;
   };
   struct KindRow {

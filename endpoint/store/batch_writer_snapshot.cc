@@ -71,6 +71,7 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotBegin& begin
   if (begin.history > position.history) {
     position.history = begin.history;
     position.resource_version.clear();
+    position.anchors.clear();
   }
   return absl::OkStatus();
 }
@@ -141,6 +142,7 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotEnd& end, Ba
               position.resource_version) != Order::kOlder) {
     position.history = snapshot->history;
     position.resource_version = end.resource_version;
+    position.anchors.clear();
     position.fresh_ms = clock_->WallMs() - end.age_ms;
   }
   position.rules_hash = snapshot->rules_hash;

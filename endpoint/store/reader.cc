@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "endpoint/store/anchors.h"
 #include "endpoint/store/body.h"
 #include "lib/base/status.h"
 #include "lib/base/strings.h"
@@ -192,7 +193,7 @@ absl::StatusOr<std::vector<Position>> ReadPositions(sql::Connection& connection,
       FAIRLEAD_ASSIGN_OR_RETURN(
           const auto query,
           connection.Prepare("SELECT watch, history, resource_version, rules_hash, row_count, "
-                             "row_sum, fresh_ms, verified_ms "
+                             "row_sum, fresh_ms, verified_ms, anchors "
                              "FROM positions WHERE kind = ?"));
       sql::Bind(*query, kind.id);
       for (;;) {
@@ -208,12 +209,14 @@ absl::StatusOr<std::vector<Position>> ReadPositions(sql::Connection& connection,
         one.sum = query->Number128(5);
         one.fresh_ms = query->Int(6);
         one.verified_ms = query->Int(7);
+        if (anchors) one.anchors = UnpackAnchors(query->Text(8));
         own.push_back(std::move(one));
       }
     }
     for (Position& one : own) {
       FAIRLEAD_ASSIGN_OR_RETURN(one.held, HeldRows(connection, kind.id, one.watch));
-      if (anchors) {
+      one.anchors_at_position = !one.anchors.empty();
+      if (anchors && one.anchors.empty()) {
         FAIRLEAD_ASSIGN_OR_RETURN(one.anchors, Anchors(connection, kind.id, one.watch));
       }
       positions.push_back(std::move(one));

@@ -106,8 +106,13 @@ ${view} account_objects AS
        JOIN accounts a ON a.uid = s.account;
 )sql";
 
+// Objects as they are at the position, so that a start can tell whether the API server still is of
+// the history of it: rows may lag behind changes that changed nothing of the content.
+constexpr char kAnchors[] = "ALTER TABLE positions ${add} anchors ${bytes}";
+
 constexpr sql::Migration kMigrations[] = {
     {1, 1, "accounts, shards, kinds, positions, objects, tombstones, enrolment tokens", kFirst},
+    {2, 1, "anchors of a position", kAnchors},
 };
 
 }  // namespace

@@ -39,6 +39,13 @@ struct ObjectName {
   friend auto operator<=>(const ObjectName&, const ObjectName&) = default;
 };
 
+// One object as it was at one version: proof of a server's history.
+struct Anchor {
+  ObjectName object;
+  std::string uid;
+  std::string resource_version;
+};
+
 // `kind` is an index into Batch::kinds everywhere below. Whoever makes a batch has already checked
 // that content_hash is the hash of body, that a core Secret carries no values, and has read
 // `application` from the body ("" = none).
@@ -63,6 +70,7 @@ struct Checkpoint {
   std::string resource_version;
   std::string rules_hash;
   int64_t age_ms = 0;
+  std::vector<Anchor> anchors;  // objects as they are at resource_version
 };
 
 struct SnapshotBegin {
@@ -164,12 +172,6 @@ struct BatchResult {
 // ------------------------------------------------------------------------------------------
 // reading
 
-struct Anchor {
-  ObjectName object;
-  std::string uid;
-  std::string resource_version;
-};
-
 // Where one watch left off.
 struct Position {
   Kind kind;
@@ -182,8 +184,10 @@ struct Position {
   uint64_t held = 0;
   int64_t fresh_ms = 0;     // store's wall clock: rows were known current then; 0 = never
   int64_t verified_ms = 0;  // likewise, when they were last proven; 0 = never
-  std::vector<Anchor>
-      anchors;  // last 4 surviving upserts, newest first; only in positions for a grant
+  // Only in positions for a grant: those of the checkpoint, else the last 4 surviving upserts,
+  // newest first.
+  std::vector<Anchor> anchors;
+  bool anchors_at_position = false;
 };
 
 struct ShardState {
@@ -203,7 +207,7 @@ struct Seen {
 // What a grant begins with. Nobody can have written between the two.
 struct Term {
   ShardState state;
-  bool lost_commits = false;  // the agent had seen more than there is
+  bool lost_commits = false;        // the agent had seen more than there is
   std::vector<Position> positions;  // with anchors
 };
 

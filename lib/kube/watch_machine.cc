@@ -39,7 +39,8 @@ Actions WatchMachine::Start(const std::optional<Position>& resume, base::Time no
   history_ = resume->history;
   seen_ = resume->resource_version;
   for (const Anchor& anchor : resume->anchors) {
-    Remember({anchor.name_space, anchor.name, anchor.uid, anchor.resource_version});
+    Remember({anchor.name_space, anchor.name, anchor.uid, anchor.resource_version},
+             anchor.at_position, &anchors_);
   }
   after_check_ = snapshot;
   // Without a version an empty list proves nothing: what was deleted may be of another history.
@@ -112,14 +113,19 @@ Actions WatchMachine::OnProbe(std::string_view list_version, bool empty, base::T
 
 void WatchMachine::CheckAnchor(bool exact) {
   watch_ = exact ? WatchPhase::kAnchorExact : WatchPhase::kAnchor;
-  actions_.push_back(OpenAnchorCheck{anchors_[anchor_], exact});
+  // Where the watch goes on tells most: a server that has not even that version cannot be watched
+  // from it either.
+  const Anchor& anchor = anchors_[anchor_];
+  const std::string& version = anchor.at_position ? seen_ : anchor.resource_version;
+  actions_.push_back(OpenAnchorCheck{anchor, exact ? version : ""});
 }
 
 Actions WatchMachine::OnAnchor(const std::optional<ObjectRef>& found, base::Time now) {
   if (watch_ != WatchPhase::kAnchor && watch_ != WatchPhase::kAnchorExact) return {};
-  const Anchor& anchor = anchors_[anchor_];
+  Anchor& anchor = anchors_[anchor_];
   if (found && SameName(anchor, *found) && found->uid == anchor.uid &&
       found->resource_version == anchor.resource_version) {
+    if (watch_ == WatchPhase::kAnchor) anchor.at_position = true;  // it is so even now
     Proven(now);
   } else if (watch_ == WatchPhase::kAnchor) {
     CheckAnchor(/*exact=*/true);  // changed since, or never there
@@ -230,7 +236,8 @@ Actions WatchMachine::OnEvent(EventType type, const ObjectRef& object, base::Tim
   } else {
     known_empty_ = false;
     list_.any_objects = true;
-    Remember(object);
+    Remember(object, /*at_position=*/true, &anchors_);
+    if (list_.begun) Remember(object, /*at_position=*/true, &list_.anchors);
   }
   actions_.push_back(EmitChange{type});
   return std::exchange(actions_, {});
@@ -362,25 +369,42 @@ base::Duration WatchMachine::Jittered(base::Duration about) {
 
 // ---- What is known of the view.
 
-void WatchMachine::Remember(const ObjectRef& object) {
-  if (object.resource_version.empty()) return;
-  const auto same = std::find_if(anchors_.begin(), anchors_.end(),
-                                 [&](const Anchor& one) { return SameName(one, object); });
-  if (same != anchors_.end()) {
-    if (Older(object.resource_version, same->resource_version)) return;
-    anchors_.erase(same);
+std::vector<Anchor> WatchMachine::AnchorsAt(std::string_view version) const {
+  std::vector<Anchor> anchors;
+  if (version != seen_ || !position_valid()) return anchors;
+  for (const Anchor& one : anchors_) {
+    // Newest first: without the newest the others may be older than a restore.
+    if (!one.at_position) break;
+    // A page of a list that went on at a later version holds what is newer.
+    const auto order = base::CompareResourceVersions(one.resource_version, version);
+    if (order && *order <= 0) anchors.push_back(one);
   }
-  const auto place = std::find_if(anchors_.begin(), anchors_.end(), [&](const Anchor& one) {
+  return anchors;
+}
+
+void WatchMachine::Remember(const ObjectRef& object, bool at_position,
+                            std::vector<Anchor>* anchors) {
+  if (object.resource_version.empty()) return;
+  const auto same = std::find_if(anchors->begin(), anchors->end(),
+                                 [&](const Anchor& one) { return SameName(one, object); });
+  if (same != anchors->end()) {
+    if (Older(object.resource_version, same->resource_version)) return;
+    anchors->erase(same);
+  }
+  const auto place = std::find_if(anchors->begin(), anchors->end(), [&](const Anchor& one) {
     return !Older(object.resource_version, one.resource_version);
   });
-  if (place == anchors_.end() && anchors_.size() >= kAnchors) return;
-  anchors_.insert(place, Anchor{std::string(object.name_space), std::string(object.name),
-                                std::string(object.uid), std::string(object.resource_version)});
-  if (anchors_.size() > kAnchors) anchors_.pop_back();
+  if (place == anchors->end() && anchors->size() >= kAnchors) return;
+  anchors->insert(
+      place, Anchor{std::string(object.name_space), std::string(object.name),
+                    std::string(object.uid), std::string(object.resource_version), at_position});
+  if (anchors->size() > kAnchors) anchors->pop_back();
 }
 
 void WatchMachine::Forget(const ObjectRef& object) {
-  std::erase_if(anchors_, [&](const Anchor& one) { return SameName(one, object); });
+  for (std::vector<Anchor>* anchors : {&anchors_, &list_.anchors}) {
+    std::erase_if(*anchors, [&](const Anchor& one) { return SameName(one, object); });
+  }
 }
 
 WatchState WatchMachine::DerivedState() const {

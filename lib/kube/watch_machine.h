@@ -91,6 +91,8 @@ class WatchMachine {
   // Whether the view at seen_version() is complete, so that a watch may be resumed from there:
   // false from the first page of a list that began a new watch until the end of a snapshot.
   [[nodiscard]] bool position_valid() const { return complete_ && !list_.begun; }
+  // Objects as they are at `version`; none unless that is seen_version().
+  [[nodiscard]] std::vector<Anchor> AnchorsAt(std::string_view version) const;
   // Between EmitSnapshotBegin and EmitSnapshotEnd or SnapshotAbandoned.
   [[nodiscard]] bool in_snapshot() const { return list_.begun; }
   // Events that came once more, older than what was seen, and were not emitted.
@@ -124,6 +126,7 @@ class WatchMachine {
     std::string floor;          // seen_ when the list was asked for
     std::string first_version;  // of its first page; "" before
     std::string last_version;
+    std::vector<Anchor> anchors;  // its items, and what was live since it began
     bool begun = false;
     bool consistent = true;
     bool page_has_items = false;
@@ -164,7 +167,7 @@ class WatchMachine {
   [[nodiscard]] base::Time RetryTime(const ApiError& why, base::Backoff* backoff, base::Time now);
   [[nodiscard]] base::Time EarliestOpen(base::Time wanted) const;
   [[nodiscard]] base::Duration Jittered(base::Duration about);
-  void Remember(const ObjectRef& object);
+  static void Remember(const ObjectRef& object, bool at_position, std::vector<Anchor>* anchors);
   void Forget(const ObjectRef& object);
 
   WatchOptions options_;

@@ -40,7 +40,8 @@ Actions WatchMachine::OnListItem(const ObjectRef& item, base::Time /*now*/) {
   BeginSnapshot();
   list_.page_has_items = true;
   list_.any_objects = true;
-  Remember(item);
+  Remember(item, /*at_position=*/true, &list_.anchors);
+  if (!complete_) Remember(item, /*at_position=*/true, &anchors_);
   actions_.push_back(EmitSnapshotItem{});
   return std::exchange(actions_, {});
 }
@@ -86,6 +87,7 @@ void WatchMachine::PageDone(std::string_view list_version, base::Time now) {
   if (watch_ != WatchPhase::kNone) return;  // an older watch covers more
   seen_ = list_.first_version;
   complete_ = false;  // the other pages are still to come
+  anchors_ = list_.anchors;
   proven_ = true;
   OpenWatchNow(now);
 }
@@ -149,6 +151,8 @@ void WatchMachine::FinishSnapshot() {
   actions_.push_back(EmitSnapshotEnd{list_.first_version, list_.consistent});
   known_empty_ = !list_.any_objects;
   complete_ = true;
+  // What is not among them may have gone unseen.
+  anchors_ = std::move(list_.anchors);
   list_ = List{};
   actions_.push_back(PositionMoved{});
 }

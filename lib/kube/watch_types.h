@@ -18,6 +18,8 @@ struct Anchor {
   std::string name;
   std::string uid;
   std::string resource_version;
+  // It was so up to the position that it belongs to; else it was once so.
+  bool at_position = false;
 };
 
 // Where a watch left off, as granted by the endpoint.
@@ -60,11 +62,12 @@ struct RequestAdmission {
 };
 // LIST limit=1, resourceVersion unset (quorum): OnProbe or OnCheckFailed answers.
 struct OpenProbe {};
-// LIST in the anchor's namespace, fieldSelector metadata.name, limit=1: quorum, or when `exact` at
-// resourceVersion=<anchor's> with resourceVersionMatch=Exact. OnAnchor or OnCheckFailed answers.
+// LIST in the anchor's namespace, fieldSelector metadata.name, limit=1: quorum, or with
+// resourceVersion=`exact_version` and resourceVersionMatch=Exact. OnAnchor or OnCheckFailed
+// answers.
 struct OpenAnchorCheck {
   Anchor anchor;
-  bool exact = false;
+  std::string exact_version;  // "" = quorum
 };
 // LIST limit=500 with resourceVersion unset (quorum); `continue_token` verbatim when not empty.
 struct OpenList {

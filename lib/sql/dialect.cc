@@ -38,6 +38,7 @@ std::string Meaning(const Dialect& dialect, std::string_view token) {
   if (token == "bytes") return dialect.bytes;
   const bool sqlite = dialect.engine == Dialect::Engine::kSqlite;
   if (token == "view") return sqlite ? "CREATE VIEW IF NOT EXISTS" : "CREATE OR REPLACE VIEW";
+  if (token == "add") return sqlite ? "ADD COLUMN" : "ADD COLUMN IF NOT EXISTS";
   if (token.starts_with("partial ")) {
     if (dialect.engine == Dialect::Engine::kMysql) return "";
     return base::StrCat(" WHERE ", token.substr(8));

@@ -15,6 +15,8 @@ struct Dialect {
 
   // `ddl` with ${id}, ${int}, ${name}, ${text}, ${key}, ${bytes} replaced by the types, and
   //   ${view}          by what makes a view that is not there yet
+  //   ${add}           by what adds a column (that is not there yet, where a schema is not
+  //   transactional)
   //   ${partial COND}  by a partial index's condition, where there are such
   //   ${hex COLUMN}    by bytes as hexadecimal digits
   [[nodiscard]] std::string Expand(std::string_view ddl) const;

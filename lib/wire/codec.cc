@@ -81,6 +81,8 @@ bool NameOk(std::string_view name) {
          name.find('/') == std::string_view::npos;
 }
 
+constexpr int kMaxAnchors = 8;
+
 bool NamespaceOk(std::string_view name) { return name.empty() || NameOk(name); }
 
 bool VersionOk(std::string_view version) {
@@ -132,6 +134,11 @@ const char* EntryProblem(const v1::Entry& entry, uint32_t kinds) {
     case v1::Entry::kCheckpoint: {
       const v1::Checkpoint& at = entry.checkpoint();
       if (at.kind() >= kinds) return "unknown kind index";
+      if (at.anchors_size() > kMaxAnchors) return "too many anchors";
+      for (const v1::Anchor& one : at.anchors()) {
+        if (!ObjectOk(one.name_space(), one.name(), one.uid(), one.resource_version()))
+          return "bad anchor";
+      }
       return NamespaceOk(at.watch()) && VersionOk(at.resource_version()) &&
                      at.rules_hash().size() <= kMaxVersionBytes
                  ? nullptr

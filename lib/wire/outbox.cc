@@ -334,6 +334,7 @@ void Outbox::TakeCheckpoints(v1::Payload* payload, std::map<int, uint32_t>* kind
     checkpoint->set_age_ms(Age(state.seen_at, now));
     checkpoint->set_rules_hash(state.watch.rules_hash);
     checkpoint->set_watch(state.watch.name);
+    if (state.watch.anchors_at) state.watch.anchors_at(version, checkpoint);
     state.checkpointed = version;
     state.checkpointed_history = state.history;
     state.urgent = state.urgent && limit != limits.end();

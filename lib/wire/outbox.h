@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -50,6 +51,8 @@ class Outbox {
     agent::v1::Kind kind;
     std::string name;  // "" or the one namespace
     std::string rules_hash;
+    // Adds the anchors of the watch at a version, if it has any there. May be null.
+    std::function<void(const std::string& version, agent::v1::Checkpoint* checkpoint)> anchors_at;
   };
   Outbox(const Shard& shard, const OutboxOptions& options);
 

@@ -138,8 +138,9 @@ void Informer::ApplyOne(const kube::Action& action) {
   } else if (std::holds_alternative<kube::OpenProbe>(action)) {
     check_ = Open(What::kProbe, kube::ListTarget(type_, name_space_, {.limit = 1}));
   } else if (const auto* check = std::get_if<kube::OpenAnchorCheck>(&action)) {
-    kube::ListQuery query{.limit = 1, .exact = check->exact, .name = check->anchor.name};
-    query.resource_version = check->anchor.resource_version;
+    kube::ListQuery query{
+        .limit = 1, .exact = !check->exact_version.empty(), .name = check->anchor.name};
+    query.resource_version = check->exact_version;
     check_ = Open(What::kAnchor, kube::ListTarget(type_, check->anchor.name_space, query));
   } else if (const auto* list = std::get_if<kube::OpenList>(&action)) {
     list_ = Open(What::kList,

@@ -55,6 +55,23 @@ TEST_P(ReaderTest, APageEndsWithTheBodyThatReachesItsBytes) {
   EXPECT_THAT(Walk(without), ElementsAre("abcdef"));
 }
 
+TEST_P(ReaderTest, TheAnchorsOfACheckpointComeBackUntilASnapshotMovesThePosition) {
+  Checkpoint at{.kind = 0, .watch = "", .history = 1, .resource_version = "50", .rules_hash = "r"};
+  at.anchors = {{{"ns", "a"}, "uid-a", "40"}, {{"", "node"}, "uid-n", "7"}};
+  Write(Make(a_, 1, {Upsert("a", "12", "{}"), at}));
+  Position found = reader_->Positions(a_, true)->front();
+  EXPECT_TRUE(found.anchors_at_position);
+  ASSERT_EQ(found.anchors.size(), 2U);
+  EXPECT_EQ(found.anchors[0].resource_version, "40");
+  EXPECT_EQ(found.anchors[1].object, (ObjectName{"", "node"}));
+  EXPECT_EQ(found.anchors[1].uid, "uid-n");
+  Write(Make(a_, 2, {Begin(), SnapshotEnd{kSnapshot, "60", 0, {}, 0, /*incomplete=*/true}}));
+  found = reader_->Positions(a_, true)->front();
+  EXPECT_FALSE(found.anchors_at_position);
+  ASSERT_EQ(found.anchors.size(), 1U);
+  EXPECT_EQ(found.anchors[0].resource_version, "12") << "of its row";
+}
+
 TEST_P(ReaderTest, TheAnchorsAreTheNewestVersionsOfABatch) {
   const Checkpoint at{
       .kind = 0, .watch = "", .history = 1, .resource_version = "5", .rules_hash = "r"};

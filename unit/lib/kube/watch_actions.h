@@ -22,8 +22,9 @@ inline std::string Word(const Action& action) {
         } else if constexpr (std::is_same_v<T, OpenProbe>) {
           return "probe";
         } else if constexpr (std::is_same_v<T, OpenAnchorCheck>) {
-          return StrCat(one.exact ? "exact " : "anchor ", one.anchor.name, "@",
-                        one.anchor.resource_version);
+          return one.exact_version.empty()
+                     ? StrCat("anchor ", one.anchor.name, "@", one.anchor.resource_version)
+                     : StrCat("exact ", one.anchor.name, "@", one.exact_version);
         } else if constexpr (std::is_same_v<T, OpenList>) {
           return StrCat("list ", one.continue_token);
         } else if constexpr (std::is_same_v<T, OpenWatch>) {

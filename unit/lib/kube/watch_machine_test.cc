@@ -69,6 +69,51 @@ TEST_F(WatchMachineTest, AChangedAnchorIsAskedForAtItsOwnVersion) {
   EXPECT_THAT(Words(machine_.OnAnchor(Pod("web", "40"), now_)), ElementsAre("watch 41"));
 }
 
+// A change of no content moves an object and writes no row. A row's anchor is stale then, and when
+// its version is compacted nothing would be left but a list.
+TEST_F(WatchMachineTest, AnAnchorOfThePositionIsAskedForAtThePosition) {
+  Anchor anchor = AnchorAt("web", "12");
+  anchor.at_position = true;
+  (void)machine_.Start(At("41", {anchor}), now_);
+  (void)machine_.OnProbe("55", false, now_);
+  EXPECT_THAT(Words(machine_.OnAnchor(Pod("web", "54"), now_)), ElementsAre("exact web@41"));
+  EXPECT_THAT(Words(machine_.OnAnchor(Pod("web", "12"), now_)), ElementsAre("watch 41"));
+}
+
+TEST_F(WatchMachineTest, AnAnchorThatWasSomethingElseAtThePositionMeansAnotherHistory) {
+  Anchor anchor = AnchorAt("web", "12");
+  anchor.at_position = true;
+  (void)machine_.Start(At("41", {anchor}), now_);
+  (void)machine_.OnProbe("55", false, now_);
+  (void)machine_.OnAnchor(Pod("web", "54"), now_);
+  EXPECT_THAT(Words(machine_.OnAnchor(Pod("web", "13"), now_)), ElementsAre("admission Restored"));
+}
+
+TEST_F(WatchMachineTest, AnchorsOfAPositionAreObjectsAsTheyAreThere) {
+  const auto names = [&](std::string_view version) {
+    Strings out;
+    for (const Anchor& one : machine_.AnchorsAt(version)) {
+      out.push_back(one.name + "@" + one.resource_version);
+    }
+    return out;
+  };
+  Anchor old = AnchorAt("old", "7");
+  old.at_position = true;
+  (void)machine_.Start(At("41", {AnchorAt("web", "40"), old}), now_);
+  EXPECT_THAT(names("41"), IsEmpty()) << "rows may lag behind, and what is older tells too little";
+  (void)machine_.OnProbe("41", false, now_);
+  (void)machine_.OnAnchor(Pod("web", "40"), now_);
+  (void)machine_.OnWatchOpened(now_);
+  EXPECT_THAT(names("41"), ElementsAre("web@40", "old@7")) << "it was just seen so";
+  (void)machine_.OnEvent(EventType::kModified, Pod("web", "42"), now_);
+  (void)machine_.OnEvent(EventType::kAdded, Pod("new", "43"), now_);
+  (void)machine_.OnBookmark("50", now_);
+  EXPECT_THAT(names("50"), ElementsAre("new@43", "web@42", "old@7"));
+  EXPECT_THAT(names("43"), IsEmpty()) << "what they were there is not known any more";
+  (void)machine_.OnEvent(EventType::kDeleted, Pod("new", "51"), now_);
+  EXPECT_THAT(names("51"), ElementsAre("web@42", "old@7"));
+}
+
 TEST_F(WatchMachineTest, AnAnchorThatWasSomethingElseAtItsVersionMeansAnotherHistory) {
   (void)machine_.Start(At("41", {AnchorAt("web", "40"), AnchorAt("db", "39")}), now_);
   (void)machine_.OnProbe("55", false, now_);

@@ -41,7 +41,7 @@ class Model {
 
   [[nodiscard]] bool Settled() const {
     return machine_->state() == WatchState::kWatching && !machine_->in_snapshot() && !list_ &&
-           !admission_ && watch_open_ && watch_at_ >= server_.version;
+           !admission_ && machine_->position_valid() && watch_open_ && watch_at_ >= server_.version;
   }
   [[nodiscard]] std::string View() const {
     std::string text;
@@ -87,6 +87,8 @@ class Model {
     for (const auto& [name, row] : store_.rows) {
       if (row.history == store_.history) newest.emplace_back(row.seq, name);
     }
+    if (position.resource_version.empty() || Chance(3)) position.anchors.clear();
+    if (!position.anchors.empty()) return position;
     std::sort(newest.rbegin(), newest.rend());
     for (size_t i = 0; i < newest.size() && i < 4; ++i) {
       const Store::Row& row = store_.rows[newest[i].second];
@@ -227,7 +229,7 @@ class Model {
   void AnswerCheck(bool fault) {
     const Anchor anchor = check_->anchor;
     const bool probe = anchor.name.empty();
-    const bool exact = check_->exact;
+    const std::string exact = check_->exact_version;
     check_.reset();
     if (fault) return Apply(machine_->OnCheckFailed(Fault(), now_));
     if (probe) {
@@ -235,8 +237,8 @@ class Model {
           machine_->OnProbe(std::to_string(server_.version), server_.objects.empty(), now_));
     }
     const Objects* state = &server_.objects;
-    if (exact) {
-      const auto at = server_.at.find(std::stoull(anchor.resource_version));
+    if (!exact.empty()) {
+      const auto at = server_.at.find(std::stoull(exact));
       if (at == server_.at.end()) return Apply(machine_->OnCheckFailed(Expired(), now_));
       state = &at->second;
     }
@@ -375,8 +377,9 @@ class Model {
   }
 
   void SavePosition() {
-    store_.position =
-        Position{.history = machine_->history(), .resource_version = machine_->seen_version()};
+    store_.position = Position{.history = machine_->history(),
+                               .resource_version = machine_->seen_version(),
+                               .anchors = machine_->AnchorsAt(machine_->seen_version())};
   }
 
   void Change(EventType type) {
@@ -424,8 +427,7 @@ class Model {
       wants_ = false;
     } else if (std::holds_alternative<PositionMoved>(action)) {
       ASSERT_FALSE(in_snapshot_);
-      store_.position =
-          Position{.history = machine_->history(), .resource_version = machine_->seen_version()};
+      SavePosition();
     }
   }
 

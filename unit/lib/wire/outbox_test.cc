@@ -44,6 +44,10 @@ class OutboxTest : public ::testing::Test {
     watch.kind.set_kind("Pod");
     watch.kind.set_version("v1");
     watch.rules_hash = std::string(16, 'r');
+    watch.anchors_at = [](const std::string& version, v1::Checkpoint* checkpoint) {
+      checkpoint->add_anchors()->set_name("at-" + version);
+      checkpoint->mutable_anchors(0)->set_resource_version("1");
+    };
     pods_ = outbox_->AddWatch(watch);
   }
   // The next batch's entries as words; empty when there is none.
@@ -58,8 +62,11 @@ class OutboxTest : public ::testing::Test {
     for (const v1::Entry& entry : payload.entries()) {
       if (entry.has_change())
         words.push_back(entry.change().name() + "@" + entry.change().resource_version());
-      if (entry.has_checkpoint())
+      if (entry.has_checkpoint()) {
         words.push_back("checkpoint " + entry.checkpoint().resource_version());
+        EXPECT_EQ(entry.checkpoint().anchors(0).name(),
+                  "at-" + entry.checkpoint().resource_version());
+      }
       if (entry.has_snapshot_begin()) words.emplace_back("begin");
       if (entry.has_snapshot_page())
         words.push_back("page " + std::to_string(entry.snapshot_page().items_size()));
