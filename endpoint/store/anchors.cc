@@ -32,9 +32,8 @@ std::vector<Anchor> UnpackAnchors(std::string_view packed) {
       }
     }
     if (part != parts.size() - 1) continue;
-    anchors.push_back({{std::move(parts[0]), std::move(parts[1])},
-                       std::move(parts[2]),
-                       std::move(parts[3])});
+    anchors.push_back(
+        {{std::move(parts[0]), std::move(parts[1])}, std::move(parts[2]), std::move(parts[3])});
   }
   return anchors;
 }

@@ -136,6 +136,12 @@ absl::StatusOr<sql::DatabaseOptions> DatabaseServer::MakeDatabase() {
       const auto connection,
       sql::Open(OptionsOf(engine_ == Engine::kPostgres ? "postgres" : "mysql"),
                 sql::Access::kReadWrite));
+  if (engine_ == Engine::kPostgres) {  // a schema is made in no time; a database is a copy of files
+    FAIRLEAD_RETURN_IF_ERROR(connection->Execute(base::StrCat("CREATE SCHEMA ", name)));
+    sql::DatabaseOptions options = OptionsOf("postgres");
+    options.url += base::StrCat("&options=-csearch_path%3D", name);
+    return options;
+  }
   FAIRLEAD_RETURN_IF_ERROR(connection->Execute(base::StrCat("CREATE DATABASE ", name)));
   return OptionsOf(name);
 }
