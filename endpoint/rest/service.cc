@@ -284,12 +284,18 @@ void RestService::DeleteAccount(const net::HttpServerRequest& request, const std
 // changes; an empty line every 15 s says that the stream lives.
 void RestService::ListAccounts(const net::HttpServerRequest& request, const Responder& responder) {
   const bool watch = net::QueryValue(request.query, "watch") == "true";
-  if (watch && watchers_.size() >= kMostWatchers) {
+  if (watch && watchers_.size() + watchers_to_be_ >= kMostWatchers) {
     return Fail(*responder, 503, "Unavailable", "too many watches of the accounts");
   }
+  if (watch) ++watchers_to_be_;
   WithRegistry(responder, [this, watch, responder](registry::Registry& registry) {
     const auto accounts = registry.List();
-    if (!accounts.ok()) return Fail(*responder, accounts.status());
+    if (!accounts.ok()) {
+      options_.loop->Post([this, watch, alive = std::weak_ptr(alive_)] {
+        if (alive.lock() && watch) --watchers_to_be_;
+      });
+      return Fail(*responder, accounts.status());
+    }
     std::string text = watch ? "" : "{\"accounts\":[";
     for (size_t i = 0; i < accounts->size(); ++i) {
       const std::string one = AccountText((*accounts)[i], false);
@@ -300,7 +306,9 @@ void RestService::ListAccounts(const net::HttpServerRequest& request, const Resp
     responder->Begin(200, "application/x-ndjson");
     responder->Write(text + "{\"type\":\"SYNCED\"}\n");
     options_.loop->Post([this, alive = std::weak_ptr(alive_), responder] {
-      if (alive.lock()) watchers_.push_back(responder);
+      if (!alive.lock()) return;
+      --watchers_to_be_;
+      watchers_.push_back(responder);
     });
   });
 }

@@ -64,6 +64,7 @@ class RestService : public net::HttpHandler {
 
   RestOptions options_;
   std::vector<Responder> watchers_;
+  size_t watchers_to_be_ = 0;  // admitted; their list is still to be written
   std::unique_ptr<base::Timer> keepalive_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
