@@ -1,3 +1,4 @@
+import contextlib
 import itertools
 import pathlib
 import shutil
@@ -97,15 +98,22 @@ class Setup:
         self.endpoint.kill()
 
 
-@pytest.fixture(scope="module")
-def setup(work, plane, request):
-    made = Setup(work, plane, request.module.__name__.rsplit(".", 1)[-1])
+@contextlib.contextmanager
+def settled_setup(*arguments, **more):
+    """A Setup with one agent, in sync."""
+    made = Setup(*arguments, **more)
     made.add_agent()
     try:
         made.wait_settled()
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture(scope="module")
+def setup(work, plane, request):
+    with settled_setup(work, plane, request.module.__name__.rsplit(".", 1)[-1]) as made:
+        yield made
 
 
 @pytest.fixture

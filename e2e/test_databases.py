@@ -3,11 +3,12 @@ import time
 
 import pytest
 
-from e2e.conftest import Setup
+from e2e.conftest import settled_setup
 from e2e.support import system, verdict
+from e2e.support.probe import Probe
 from e2e.support.storm import Storm
 from e2e.support.system import wait_for
-from e2e.test_cache import full_lists, serves, storming
+from e2e.test_cache import full_lists, restart_in_quiet, serves, storming, version_of
 
 
 @pytest.fixture(scope="module", params=["postgresql", "mariadb"])
@@ -21,13 +22,8 @@ def server(request):
 
 @pytest.fixture(scope="module")
 def setup(work, plane, server):
-    made = Setup(work, plane, f"on-{server.engine}", database_url=server.url)
-    made.add_agent()
-    try:
-        made.wait_settled()
+    with settled_setup(work, plane, f"on-{server.engine}", database_url=server.url) as made:
         yield made
-    finally:
-        made.close()
 
 
 def test_a_storm_ends_with_rows_that_are_the_lists(setup, api, namespace):
@@ -56,7 +52,7 @@ def test_database_killed_in_a_storm(setup, server, api, plane, namespace):
         assert setup.endpoint.call("GET", "/healthz", raw=True)[0] == 200
         server.start()
         wait_for("it is ready again", setup.endpoint.ready, 30)
-        time.sleep(1)
+        Probe(api, namespace, version_of(setup)).write_to_row()
     verdict.wait_until_equal(setup.database, "prod", api, seconds=30)
     assert full_lists(plane.audit(since=mark)) == []
     assert setup.endpoint.account("prod")["status"]["instance"] == session
@@ -72,20 +68,10 @@ def test_database_that_stands_still_in_a_storm(setup, server, api, plane, namesp
             assert setup.endpoint.call("GET", "/healthz", raw=True)[0] == 200
         finally:
             server.go_on()
-        time.sleep(1)
+        Probe(api, namespace, version_of(setup)).write_to_row()
     verdict.wait_until_equal(setup.database, "prod", api, seconds=30)
     assert full_lists(plane.audit(since=mark)) == []
 
 
-def test_restart_in_quiet_writes_no_row(setup, api, plane):
-    verdict.wait_until_equal(setup.database, "prod", api)
-    time.sleep(1)
-    written = setup.endpoint.metric("fairlead_store_rows_written_total")
-    mark = plane.audit_size()
-    setup.agents[0].kill()
-    setup.agents[0].start()
-    wait_for("every watch is open", lambda: serves(setup.agents[0]))
-    time.sleep(1)
-    assert full_lists(plane.audit(since=mark)) == []
-    assert setup.endpoint.metric("fairlead_store_rows_written_total") == written
-    verdict.wait_until_equal(setup.database, "prod", api)
+def test_restart_in_quiet_lists_nothing_and_writes_no_row(setup, api, plane):
+    restart_in_quiet(setup, api, plane)

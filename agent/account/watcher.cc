@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/account/position.h"
 #include "lib/base/strings.h"
 #include "lib/json/frame_reader.h"
 #include "lib/json/list_splitter.h"
@@ -29,18 +30,6 @@ v1::Kind KindOf(const kube::ResourceType& type) {
 
 kube::ObjectRef RefOf(const json::ObjectView& object) {
   return {object.name_space, object.name, object.uid, object.resource_version};
-}
-
-std::optional<kube::Position> PositionOf(const v1::Position& from) {
-  kube::Position position;
-  position.history = from.history();
-  position.resource_version = from.resource_version();
-  position.count = from.count() - std::min(from.held(), from.count());
-  for (const v1::Anchor& anchor : from.anchors()) {
-    position.anchors.push_back({anchor.name_space(), anchor.name(), anchor.uid(),
-                                anchor.resource_version(), from.anchors_at_position()});
-  }
-  return position;
 }
 
 }  // namespace
@@ -112,13 +101,7 @@ Watcher::Watcher(const kube::WatchTargetSpec& target, const kube::ScopeRules* sc
   watch.name = target.name_space;
   watch.rules_hash = kube::RulesHash(*scope, target.type, json::CutRules::kVersion);
   watch.anchors_at = [this](const std::string& version, v1::Checkpoint* checkpoint) {
-    for (const kube::Anchor& one : machine_.AnchorsAt(version)) {
-      v1::Anchor* anchor = checkpoint->add_anchors();
-      anchor->set_name_space(one.name_space);
-      anchor->set_name(one.name);
-      anchor->set_uid(one.uid);
-      anchor->set_resource_version(one.resource_version);
-    }
+    AddAnchors(machine_.AnchorsAt(version), checkpoint);
   };
   watch_number_ = host_->outbox()->AddWatch(watch);
 }

@@ -291,10 +291,11 @@ void RestService::ListAccounts(const net::HttpServerRequest& request, const Resp
   WithRegistry(responder, [this, watch, responder](registry::Registry& registry) {
     const auto accounts = registry.List();
     if (!accounts.ok()) {
-      options_.loop->Post([this, watch, alive = std::weak_ptr(alive_)] {
-        if (alive.lock() && watch) --watchers_to_be_;
+      Fail(*responder, accounts.status());
+      if (!watch) return;
+      return options_.loop->Post([this, alive = std::weak_ptr(alive_)] {
+        if (alive.lock()) --watchers_to_be_;
       });
-      return Fail(*responder, accounts.status());
     }
     std::string text = watch ? "" : "{\"accounts\":[";
     for (size_t i = 0; i < accounts->size(); ++i) {

@@ -64,7 +64,8 @@ class RestService : public net::HttpHandler {
 
   RestOptions options_;
   std::vector<Responder> watchers_;
-  size_t watchers_to_be_ = 0;  // admitted; their list is still to be written
+  size_t watchers_to_be_ =
+      0;  // admitted, their list still to be written (or the writer is gone for good)
   std::unique_ptr<base::Timer> keepalive_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -373,11 +373,11 @@ std::vector<Anchor> WatchMachine::AnchorsAt(std::string_view version) const {
   std::vector<Anchor> anchors;
   if (version != seen_ || !position_valid()) return anchors;
   for (const Anchor& one : anchors_) {
-    // Newest first: without the newest the others may be older than a restore.
-    if (!one.at_position) break;
-    // A page of a list that went on at a later version holds what is newer.
+    // Newest first: without the newest the others may be older than a restore. What is newer than
+    // `version` is of a list that went on at a later one.
     const auto order = base::CompareResourceVersions(one.resource_version, version);
-    if (order && *order <= 0) anchors.push_back(one);
+    if (!one.at_position || !order || *order > 0) break;
+    anchors.push_back(one);
   }
   return anchors;
 }

@@ -62,10 +62,6 @@ absl::StatusOr<MysqlOptions> ParseMysql(const DatabaseOptions& options) {
   return parsed;
 }
 
-bool IsPostgres(std::string_view url) {
-  return url.starts_with("postgresql://") || url.starts_with("postgres://");
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Connection>> Open(const DatabaseOptions& options, Access access) {
@@ -75,10 +71,10 @@ absl::StatusOr<std::unique_ptr<Connection>> Open(const DatabaseOptions& options,
                        .read_only = read_only,
                        .max_pages = options.sqlite_max_pages});
   }
-  if (IsPostgres(options.url)) {
+  if (options.url.starts_with("postgresql://")) {
     return OpenPostgres({.url = options.url, .password = options.password, .read_only = read_only});
   }
-  if (!options.url.starts_with("mariadb://") && !options.url.starts_with("mysql://")) {
+  if (!options.url.starts_with("mariadb://")) {
     return absl::FailedPreconditionError(
         "database url: it begins with postgresql:// or mariadb://; without one SQLite is used");
   }
@@ -89,11 +85,11 @@ absl::StatusOr<std::unique_ptr<Connection>> Open(const DatabaseOptions& options,
 
 std::string Describe(const DatabaseOptions& options) {
   if (options.url.empty()) return options.sqlite_path;
-  const size_t begin = options.url.find("://") + 3;
-  const size_t at = options.url.find('@', begin);
-  const size_t colon = options.url.find(':', begin);
-  if (at == std::string::npos || colon > at) return options.url;
-  return base::StrCat(options.url.substr(0, colon), options.url.substr(at));
+  const std::string shown = options.url.substr(0, options.url.find('?'));
+  const size_t at = shown.find('@');
+  const size_t colon = shown.find(':', shown.find("//"));
+  if (at == std::string::npos || colon > at) return shown;
+  return base::StrCat(shown.substr(0, colon), shown.substr(at));
 }
 
 }  // namespace fairlead::sql

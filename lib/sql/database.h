@@ -11,7 +11,7 @@ namespace fairlead::sql {
 
 // Which database, and how to reach it.
 struct DatabaseOptions {
-  // "" = SQLite at `sqlite_path`. Otherwise
+  // A password in it is refused. "" = SQLite at `sqlite_path`. Otherwise
   //   postgresql://[user@]host[:port]/database[?option=value..]   options as libpq takes them
   //   mariadb://user@host[:port]/database[?ca=FILE][&socket=PATH]
   std::string url;
@@ -26,7 +26,8 @@ enum class Access { kReadWrite, kReadOnly };
 // Unavailable = not there now.
 absl::StatusOr<std::unique_ptr<Connection>> Open(const DatabaseOptions& options, Access access);
 
-// The database for people and logs: its URL without a password, or the file.
+// The database for people and logs: its URL without what may be a password (and without options),
+// or the file.
 std::string Describe(const DatabaseOptions& options);
 
 }  // namespace fairlead::sql

@@ -47,9 +47,13 @@ class SchemaLock {
   SchemaLock(const SchemaLock&) = delete;
   SchemaLock& operator=(const SchemaLock&) = delete;
   absl::Status Take() {
-    const std::string_view text = Text("SELECT pg_advisory_lock(6184279)",
-                                       "SELECT GET_LOCK(concat('fairlead/', database()), 20)");
-    return text.empty() ? absl::OkStatus() : connection_->Execute(text);
+    const std::string_view text = Text("SELECT 1, pg_advisory_lock(6184279)",
+                                       "SELECT GET_LOCK(concat('fairlead/', database()), 5)");
+    if (text.empty()) return absl::OkStatus();
+    FAIRLEAD_ASSIGN_OR_RETURN(const auto query, connection_->Prepare(text));
+    FAIRLEAD_RETURN_IF_ERROR(query->Step().status());
+    if (query->Int(0) == 1) return absl::OkStatus();
+    return absl::UnavailableError("another process has been changing the schema for 5 s");
   }
 
  private:

@@ -3,18 +3,16 @@
 #include <mysql.h>
 
 #include <charconv>
-#include <chrono>
 #include <deque>
 #include <utility>
 #include <vector>
 
 #include "lib/base/status.h"
+#include "lib/sql/redial.h"
 #include "lib/sql/statement_cache.h"
 
 namespace fairlead::sql {
 namespace {
-
-using SteadyTime = std::chrono::steady_clock::time_point;
 
 // By error number (MariaDB documentation, "MariaDB error codes"); 2000 and more are the client's.
 absl::StatusCode CodeOf(unsigned error) {
@@ -243,7 +241,7 @@ class MysqlConnection : public Connection {
   }
 
   absl::Status Connect() {
-    if (std::chrono::steady_clock::now() < next_try_) return absl::UnavailableError(why_not_);
+    FAIRLEAD_RETURN_IF_ERROR(redial_.MayTry());
     Drop();
     connection_ = mysql_init(nullptr);
     if (connection_ == nullptr) return absl::ResourceExhaustedError("MariaDB: out of memory");
@@ -271,9 +269,7 @@ class MysqlConnection : public Connection {
     }
     if (status.ok()) return status;
     Drop();
-    next_try_ = std::chrono::steady_clock::now() + std::chrono::seconds(1);
-    why_not_ = std::string(base::View(status.message()));
-    return status;
+    return redial_.Failed(status);
   }
 
  protected:
@@ -339,8 +335,7 @@ class MysqlConnection : public Connection {
   int64_t last_insert_id_ = 0;
   bool in_transaction_ = false;
   bool doomed_ = false;  // nothing but the end of the transaction is left
-  SteadyTime next_try_{};
-  std::string why_not_;
+  Redial redial_;
 };
 
 absl::Status MysqlStatement::Execute() {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lib/base/status.h"
+#include "lib/sql/redial.h"
 #include "lib/sql/statement_cache.h"
 
 namespace fairlead::sql {
@@ -247,8 +248,7 @@ class PostgresConnection : public Connection {
   }
 
   absl::Status Connect() {
-    const auto now = std::chrono::steady_clock::now();
-    if (now < next_try_) return absl::UnavailableError(why_not_);
+    FAIRLEAD_RETURN_IF_ERROR(redial_.MayTry());
     Drop();
     const std::string seconds = std::to_string(options_.connect_timeout_s);
     const char* keys[] = {"dbname",
@@ -283,9 +283,7 @@ class PostgresConnection : public Connection {
     }
     if (status.ok()) return status;
     Drop();
-    next_try_ = std::chrono::steady_clock::now() + std::chrono::seconds(1);
-    why_not_ = std::string(base::View(status.message()));
-    return status;
+    return redial_.Failed(status);
   }
 
  protected:
@@ -367,8 +365,7 @@ class PostgresConnection : public Connection {
   bool in_transaction_ = false;
   Durability durability_ = Durability::kFull;
   Durability wanted_durability_ = Durability::kFull;
-  SteadyTime next_try_{};
-  std::string why_not_;
+  Redial redial_;
 };
 
 bool PostgresStatement::Send(PGconn* connection) {
@@ -441,7 +438,15 @@ absl::StatusOr<std::unique_ptr<Connection>> OpenPostgres(const PostgresOptions& 
     PQfreemem(problem);
     return status;
   }
+  bool has_password = false;
+  for (const PQconninfoOption* one = parsed; one->keyword != nullptr; ++one) {
+    has_password |= std::string_view(one->keyword) == "password" && one->val != nullptr;
+  }
   PQconninfoFree(parsed);
+  if (has_password) {
+    return absl::FailedPreconditionError(
+        "database url: a password does not belong into it (passwordFile)");
+  }
   auto connection = std::make_unique<PostgresConnection>(options);
   FAIRLEAD_RETURN_IF_ERROR(connection->Connect());
   return std::unique_ptr<Connection>(std::move(connection));

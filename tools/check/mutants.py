@@ -44,7 +44,7 @@ MUTANTS = [
      "unit_agent_account", "WatcherTest.WhatAnAbandonedSnapshotWantedIsNotSentWithinTheNext"),
     ("a channel that goes while gRPC still uses it", "agent/uplink/grpc_channel.cc", "    calls_->Wait();\n", "",
      "unit_endpoint_grpc", "GrpcStreams.NothingReachesTheLoopAfterItsChannel"),
-    ("anchors without the newest", "lib/kube/watch_machine.cc", "if (!one.at_position) break;", "if (!one.at_position) continue;",
+    ("anchors without the newest", "lib/kube/watch_machine.cc", "if (!one.at_position || !order || *order > 0) break;", "if (!one.at_position || !order || *order > 0) continue;",
      "unit_lib_kube", "WatchMachineTest.AnchorsOfAPositionAreObjectsAsTheyAreThere"),
     ("a row that is not taken takes its batch with it", "endpoint/store/writer.cc", "if (OfTheRow(result.status))", "if (false)",
      "unit_endpoint_store", "Databases/WriterTest.ARowThatTheDatabaseWillNotTakeIsRefusedAloneAndTheRestLands/Postgres"),

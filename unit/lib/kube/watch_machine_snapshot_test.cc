@@ -182,6 +182,19 @@ TEST_F(WatchMachineTest, AnAuditWithoutAnOpenWatchOrDuringASnapshotIsIgnored) {
   EXPECT_THAT(machine_.Audit(now_), IsEmpty());
 }
 
+// What is newer than the position is not known as it was there, and what is older tells too little.
+TEST_F(WatchMachineTest, AnchorsOfAListThatWentOnAtALaterVersionAreNone) {
+  Listing();
+  (void)machine_.OnListItem(Pod("a", "3"), now_);
+  (void)machine_.OnListPage("10", "t1", now_);
+  (void)machine_.OnWatchOpened(now_);
+  (void)machine_.OnListItem(Pod("b", "12"), now_);
+  (void)machine_.OnListPage("14", "", now_);
+  EXPECT_THAT(Words(machine_.OnWantsDone(now_)), ElementsAre("end 10 inconsistent", "moved"));
+  ASSERT_EQ(machine_.seen_version(), "10");
+  EXPECT_THAT(machine_.AnchorsAt("10"), IsEmpty());
+}
+
 TEST_F(WatchMachineTest, TheEndIsHeldWhileTheServersHistoryIsInDoubt) {
   Listing();
   (void)machine_.OnListItem(Pod("a", "3"), now_);

@@ -310,6 +310,9 @@ TEST(DatabaseUrl, SaysWhatIsWrongWithIt) {
   EXPECT_NE(refuse("oracle://x").find("begins with postgresql:// or mariadb://"),
             std::string::npos);
   EXPECT_NE(refuse("postgresql://h/d?nonsense=1").find("nonsense"), std::string::npos);
+  EXPECT_NE(refuse("postgresql://u:p@h/d").find("passwordFile"), std::string::npos);
+  EXPECT_NE(refuse("postgresql://u@h/d?password=p").find("passwordFile"), std::string::npos);
+  EXPECT_NE(refuse("mysql://u@h/d").find("begins with"), std::string::npos);
   EXPECT_NE(refuse("mariadb://h/d").find("no user"), std::string::npos);
   EXPECT_NE(refuse("mariadb://u:p@h/d").find("passwordFile"), std::string::npos);
   EXPECT_NE(refuse("mariadb://u@h/").find("no database"), std::string::npos);
@@ -321,6 +324,8 @@ TEST(DatabaseUrl, IsShownWithoutItsPassword) {
   EXPECT_EQ(Describe({.url = "postgresql://u:secret@h:5432/d"}), "postgresql://u@h:5432/d");
   EXPECT_EQ(Describe({.url = "postgresql://u@h:5432/d"}), "postgresql://u@h:5432/d");
   EXPECT_EQ(Describe({.url = "postgresql://h:5432/d"}), "postgresql://h:5432/d");
+  EXPECT_EQ(Describe({.url = "postgresql://u@h/d?password=secret"}), "postgresql://u@h/d");
+  EXPECT_EQ(Describe({.url = "x"}), "x");
   EXPECT_EQ(Describe({.sqlite_path = "/data/x.db"}), "/data/x.db");
 }
 
