@@ -195,6 +195,35 @@ TEST_F(WatchMachineTest, AnchorsOfAListThatWentOnAtALaterVersionAreNone) {
   EXPECT_THAT(machine_.AnchorsAt("10"), IsEmpty());
 }
 
+TEST_F(WatchMachineTest, AListThatBeginsAWatchLeavesNoAnchorOfBefore) {
+  Watching("41");  // web@40 is an anchor
+  (void)machine_.OnWatchFailed(Expired(), now_);
+  (void)machine_.OnProbe("60", false, now_);
+  EXPECT_THAT(Words(machine_.OnAnchor(Pod("web", "40"), now_)), ElementsAre("admission Expired"));
+  (void)machine_.OnSnapshotAdmitted(now_);
+  (void)machine_.OnListItem(Pod("a", "50"), now_);
+  (void)machine_.OnListPage("60", "t1", now_);
+  (void)machine_.OnWatchOpened(now_);
+  (void)machine_.OnWatchFailed(kLost, now_);
+  (void)Wake();
+  EXPECT_THAT(Words(machine_.OnProbe("61", false, now_)), ElementsAre("anchor a@50"));
+}
+
+TEST_F(WatchMachineTest, AnAuditMakesAnchorsOfWhatItFound) {
+  (void)machine_.Start(At("41", {AnchorAt("web", "40"), AnchorAt("old", "7")}), now_);
+  (void)machine_.OnProbe("41", false, now_);
+  (void)machine_.OnAnchor(Pod("web", "40"), now_);
+  (void)machine_.OnWatchOpened(now_);
+  EXPECT_EQ(machine_.AnchorsAt("41").size(), 1U);
+  (void)machine_.Audit(now_);
+  (void)machine_.OnSnapshotAdmitted(now_);
+  (void)machine_.OnListItem(Pod("old", "7"), now_);
+  (void)machine_.OnListItem(Pod("web", "40"), now_);
+  (void)machine_.OnListPage("41", "", now_);
+  (void)machine_.OnWantsDone(now_);
+  EXPECT_EQ(machine_.AnchorsAt("41").size(), 2U);
+}
+
 TEST_F(WatchMachineTest, TheEndIsHeldWhileTheServersHistoryIsInDoubt) {
   Listing();
   (void)machine_.OnListItem(Pod("a", "3"), now_);
