@@ -136,7 +136,7 @@ class Endpoint {
 
   int StartRest() {
     RestOptions options{&config_, writer_.get(), rest_reader_.get(), registry_.get(),
-                        &board_,  &metrics_,     &rest_loop_};
+                        &board_,  &metrics_,     &rest_loop_,        &read_loop_};
     service_ = std::make_unique<RestService>(options);
     net::HttpServerOptions server;
     server.address = config_.rest_address;
@@ -158,6 +158,7 @@ class Endpoint {
       (void)ignored;
     });
     rest_loop_.Start();
+    read_loop_.Start();
     return 0;
   }
 
@@ -197,6 +198,7 @@ class Endpoint {
     });
     hub_loop_.Stop();
     rest_loop_.Stop();
+    read_loop_.Stop();
     service_.reset();
   }
 
@@ -207,6 +209,7 @@ class Endpoint {
   Changes changes_;
   net::LoopThread hub_loop_{"hub"};
   net::LoopThread rest_loop_{"rest"};
+  net::LoopThread read_loop_{"reads"};
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<store::Reader> rest_reader_;
   std::unique_ptr<registry::Registry> registry_;

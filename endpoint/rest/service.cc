@@ -376,28 +376,23 @@ void RestService::Objects(const net::HttpServerRequest& request, const Responder
     responder->Send(200, kJson, StrCat(text, "],\"continue\":", json::WriteJson(token), "}\n"));
   };
   const std::string name = value("account");
-  if (name.empty()) return answer(page);
-  WithRegistry(responder, [this, alive = std::weak_ptr(alive_), name, page, answer,
-                           responder](registry::Registry& registry) {
+  if (name.empty()) return options_.reads->Post([answer, page] { answer(page); });
+  WithRegistry(responder, [this, name, page, answer, responder](registry::Registry& registry) {
     const auto account = registry.Get(name);
     if (!account.ok()) return Fail(*responder, account.status());
     store::ObjectPageRequest asked = page;
     asked.filter.account = account->uid;
-    options_.loop->Post([alive, answer, asked] {
-      if (alive.lock()) answer(asked);
-    });
+    options_.reads->Post([answer, asked] { answer(asked); });
   });
 }
 
 void RestService::Freshness(const net::HttpServerRequest& request, const Responder& responder) {
   const std::string name = net::QueryValue(request.query, "account");
   if (name.empty()) return Fail(*responder, 400, "Invalid", "say which account: ?account=");
-  WithRegistry(responder, [this, alive = std::weak_ptr(alive_), name,
-                           responder](registry::Registry& registry) {
+  WithRegistry(responder, [this, name, responder](registry::Registry& registry) {
     const auto account = registry.Get(name);
     if (!account.ok()) return Fail(*responder, account.status());
-    options_.loop->Post([this, alive, uid = account->uid, responder] {
-      if (!alive.lock()) return;
+    options_.reads->Post([this, uid = account->uid, responder] {
       const auto positions = options_.reader->Positions({uid, 0}, false);
       if (!positions.ok()) return Fail(*responder, positions.status());
       Json::Value out;

@@ -27,15 +27,17 @@ Role RoleOf(const net::HttpServerRequest& request, const Config& config);
 struct RestOptions {
   const Config* config = nullptr;
   store::WriterThread* writer = nullptr;
-  store::Reader* reader = nullptr;  // this service's own; used on its loop, where it may block
+  store::Reader* reader = nullptr;         // this service's own; used on `reads`
   registry::Registry* registry = nullptr;  // used on the writer's thread
   FleetBoard* board = nullptr;
   metrics::Registry* metrics = nullptr;
   base::Loop* loop = nullptr;
+  base::Loop* reads = nullptr;  // stopped before the service goes
 };
 
-// The REST API of docs/reference/rest.md. Everything on `loop`, apart from changes of the registry,
-// which run on the writer's thread. All pointers outlive the service.
+// The REST API of docs/reference/rest.md. Everything on `loop`, which waits for no database; apart
+// from changes of the registry, which run on the writer's thread, and reads, which run on `reads`.
+// All pointers outlive the service.
 class RestService : public net::HttpHandler {
  public:
   explicit RestService(const RestOptions& options);
@@ -64,8 +66,8 @@ class RestService : public net::HttpHandler {
 
   RestOptions options_;
   std::vector<Responder> watchers_;
-  size_t watchers_to_be_ =
-      0;  // admitted, their list still to be written (or the writer is gone for good)
+  // Admitted, their list still to be written (or the writer is gone for good).
+  size_t watchers_to_be_ = 0;
   std::unique_ptr<base::Timer> keepalive_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

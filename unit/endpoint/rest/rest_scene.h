@@ -74,13 +74,16 @@ class RestScene : public ::testing::Test {
     for (const char* role : {"admin", "operator", "viewer"}) {
       config_.tokens.push_back({role, role, base::Sha256Hex(std::string("token-") + role)});
     }
-    service_ = std::make_unique<RestService>(RestOptions{
-        &config_, writer_.get(), reader_.get(), registry_.get(), &board_, &metrics_, &loop_});
+    service_ = std::make_unique<RestService>(RestOptions{&config_, writer_.get(), reader_.get(),
+                                                         registry_.get(), &board_, &metrics_,
+                                                         &loop_, &reads_});
     loop_.Start();
+    reads_.Start();
   }
   void TearDown() override {
     writer_->Stop(base::seconds(5));
     loop_.Stop();
+    reads_.Stop();
     service_.reset();
     writer_.reset();
     reader_.reset();
@@ -174,6 +177,7 @@ class RestScene : public ::testing::Test {
   FleetBoard board_;
   metrics::Registry metrics_;
   net::LoopThread loop_{"rest"};
+  net::LoopThread reads_{"reads"};
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<registry::Registry> registry_;
   std::unique_ptr<store::Reader> reader_;

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include <chrono>
+#include <future>
 #include <set>
 #include <thread>
 
@@ -201,6 +202,19 @@ TEST_F(RestServiceTest, AWatchBeginsWithTheListAndThenTellsChanges) {
     const size_t at = watch->body.find("DELETED");
     return watch->body.find(R"("name":"one")", at) != std::string::npos;
   }));
+}
+
+// A database that is silent is waited for half a minute; a probe of liveness is not.
+TEST_F(RestServiceTest, AReadThatStandsStillHoldsUpNoOtherRequest) {
+  std::promise<void> answers;
+  reads_.Post([&] { answers.get_future().wait(); });
+  const auto objects = Start(Request("GET", "/v1/objects"));
+  EXPECT_EQ(Ask("GET", "/healthz")->code, 200);
+  EXPECT_EQ(PutAccount("one")->code, 200);
+  EXPECT_EQ(objects->code, 0);
+  answers.set_value();
+  EXPECT_TRUE(signal_.Wait([&] { return objects->ended; }));
+  EXPECT_EQ(objects->code, 200);
 }
 
 TEST_F(RestServiceTest, WatchesAreBoundedAndThoseThatLeftMakeRoom) {
