@@ -10,6 +10,7 @@
 #include "endpoint/config/config.h"
 #include "endpoint/grpc/server.h"
 #include "endpoint/identity/authority.h"
+#include "endpoint/peers.h"
 #include "endpoint/rest/service.h"
 #include "endpoint/session/hub.h"
 #include "endpoint/store/writer_thread.h"
@@ -70,6 +71,7 @@ class Endpoint {
     if (const int failed = OpenStore(); failed != 0) return failed;
     if (const int failed = StartHub(); failed != 0) return failed;
     if (const int failed = StartRest(); failed != 0) return failed;
+    if (const int failed = StartReplicas(); failed != 0) return failed;
     if (const int failed = StartAgents(); failed != 0) return failed;
     log::Info("fairlead-endpoint runs", {{"version", base::kVersion},
                                          {"rest", config_.rest_address},
@@ -106,6 +108,9 @@ class Endpoint {
 
   // Accounts are read before the writer's thread owns the store.
   int StartHub() {
+    const auto version = registry_->Version();
+    if (!version.ok()) return Complain("accounts", version.status());
+    registry_version_ = *version;
     auto accounts = registry_->List();
     if (!accounts.ok()) return Complain("accounts", accounts.status());
     store::WriterThreadOptions writer;
@@ -117,6 +122,7 @@ class Endpoint {
     options.flush_delay_ms = static_cast<uint32_t>(config_.flush_delay_ms);
     options.shard_credit_bytes = static_cast<uint64_t>(config_.shard_credit_bytes);
     options.queue_bytes = writer.queue_bytes;
+    options.replicas = store_->shared();
     hub_ = std::make_unique<Hub>(options, writer_.get(), &authority_, &board_, &hub_loop_);
     hub_loop_.Post([this, known = *std::move(accounts)] {
       hub_->Start();
@@ -135,8 +141,15 @@ class Endpoint {
   }
 
   int StartRest() {
-    RestOptions options{&config_, writer_.get(), rest_reader_.get(), registry_.get(),
-                        &board_,  &metrics_,     &rest_loop_,        &read_loop_};
+    RestOptions options{&config_,
+                        writer_.get(),
+                        rest_reader_.get(),
+                        registry_.get(),
+                        &board_,
+                        &metrics_,
+                        &rest_loop_,
+                        &read_loop_,
+                        [this] { return coordinator_ ? coordinator_->problem() : ""; }};
     service_ = std::make_unique<RestService>(options);
     net::HttpServerOptions server;
     server.address = config_.rest_address;
@@ -147,13 +160,28 @@ class Endpoint {
     auto started = net::HttpServer::Start(server, service_.get(), &rest_loop_);
     if (!started.ok()) return Complain("rest.address", started.status());
     rest_ = *std::move(started);
-    board_.OnChange([this](const base::U128& uid) {
+    return 0;
+  }
+
+  // With a server's database, where there may be other replicas.
+  int StartReplicas() {
+    if (store_->shared()) {
+      auto connection = store_->Connect();
+      if (!connection.ok()) return Complain("database", connection.status());
+      PeersOptions peers{writer_.get(), registry_.get(), hub_.get(), &hub_loop_};
+      peers.on_account = [this](const std::string& name) { service_->AccountChanged(name); };
+      peers.registry_version = registry_version_;
+      peers_ = std::make_unique<Peers>(std::move(peers));
+      coordinator_ = std::make_unique<Coordinator>(
+          CoordinatorOptions{},
+          std::make_unique<store::ReplicaRows>(*std::move(connection), store_->replica()),
+          store_->replica(), &board_, peers_.get(), &base::Clock::Real(), &metrics_);
+    }
+    board_.OnChange([this](const base::U128& uid, bool own) {
+      if (own && coordinator_) coordinator_->Changed(uid);
       const absl::Status ignored = writer_->Do([this, uid](store::Store&) {
-        const auto accounts = registry_->List();
-        if (!accounts.ok()) return;
-        for (const registry::Account& one : *accounts) {
-          if (one.uid == uid) service_->AccountChanged(one.name);
-        }
+        const auto account = registry_->Get(uid);
+        if (account.ok()) service_->AccountChanged(account->name);
       });
       (void)ignored;
     });
@@ -192,6 +220,8 @@ class Endpoint {
     grpc_->Stop(2000);
     rest_->Stop();
     writer_->Stop(base::seconds(10));
+    // What was sent is committed: others may have the shards.
+    if (coordinator_) coordinator_->Stop();
     hub_loop_.Post([this] {
       hub_.reset();
       hub_loop_.Quit();
@@ -212,11 +242,14 @@ class Endpoint {
   net::LoopThread read_loop_{"reads"};
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<store::Reader> rest_reader_;
+  uint64_t registry_version_ = 0;
   std::unique_ptr<registry::Registry> registry_;
   std::unique_ptr<store::WriterThread> writer_;
   std::unique_ptr<Hub> hub_;
   std::unique_ptr<AccountsFile> accounts_file_;
   std::unique_ptr<RestService> service_;
+  std::unique_ptr<Peers> peers_;
+  std::unique_ptr<Coordinator> coordinator_;
   std::unique_ptr<net::HttpServer> rest_;
   std::unique_ptr<GrpcServer> grpc_;
 };

@@ -175,6 +175,21 @@ class DatabaseServer:
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def back_up(self):
+        """Its files as they are now; it is stopped for it."""
+        self.kill()
+        shutil.rmtree(self.directory / "backup", ignore_errors=True)
+        subprocess.run(["cp", "-a", self.directory / "data", self.directory / "backup"], check=True)
+        self.start()
+
+    def restore(self):
+        """As it was when it was backed up."""
+        self.kill()
+        shutil.rmtree(self.directory / "data")
+        subprocess.run(["cp", "-a", self.directory / "backup", self.directory / "data"], check=True)
+        (self.directory / "data/postmaster.pid").unlink(missing_ok=True)
+        self.start()
+
     def pause(self):
         self._signal(signal.SIGSTOP)
 
@@ -183,15 +198,18 @@ class DatabaseServer:
 
 
 class Endpoint:
-    """`plaintext`: both listeners without TLS, which the product allows on loopback only. `database_url`: "" = SQLite."""
+    """`plaintext`: both listeners without TLS, which the product allows on loopback only. `database_url`: "" = SQLite.
+    `first`: another of these, of which this one is a replica."""
 
-    def __init__(self, directory, port, plaintext=False, database_url=""):
+    def __init__(self, directory, port, plaintext=False, database_url="", first=None):
         self.directory = pathlib.Path(directory)
         self.rest, self.agents, self.plaintext = port, port + 1, plaintext
         out = subprocess.run([BIN / "fairlead-endpoint", "init", "--dir", self.directory, "--ip", "127.0.0.1"],
                              check=True, capture_output=True, text=True).stdout
         self.token = re.search(r"once: (\w+)", out).group(1)
         config = self.directory / "endpoint.yaml"
+        if first:
+            self._take_identity(first)
         text = config.read_text().replace("0.0.0.0:9443", f"127.0.0.1:{self.agents}").replace("0.0.0.0:8443", f"127.0.0.1:{self.rest}")
         if database_url:
             text = re.sub("(?m)^dataDir:.*$", f'database: {{url: "{database_url}"}}', text)
@@ -200,6 +218,17 @@ class Endpoint:
         self.tls = ssl.create_default_context(cafile=self.directory / "ca.crt")
         self.process = None
         self.start()
+
+    def _take_identity(self, first):
+        """Certificates and tokens are the deployment's, not the replica's."""
+        for file in first.directory.glob("*"):
+            if file.suffix in (".crt", ".key"):
+                shutil.copy(file, self.directory)
+        (self.directory / "endpoint.yaml").write_text((first.directory / "endpoint.yaml").read_text()
+                                                      .replace(str(first.directory), str(self.directory))
+                                                      .replace(f"127.0.0.1:{first.agents}", "0.0.0.0:9443")
+                                                      .replace(f"127.0.0.1:{first.rest}", "0.0.0.0:8443"))
+        self.token = first.token
 
     def start(self):
         self.process = Process([BIN / "fairlead-endpoint", "serve", "--config", self.directory / "endpoint.yaml"],
@@ -255,7 +284,7 @@ class Endpoint:
 
 
 class Agent:
-    """`address`: where it dials, when that is not the endpoint's own port."""
+    """`address`: where it dials, when that is not the endpoint's own port; several with commas."""
 
     def __init__(self, directory, endpoint, identity, account, kubeconfig, port, address=None):
         self.directory = pathlib.Path(directory)
@@ -263,7 +292,7 @@ class Agent:
         self.port = port
         (self.directory / "token").write_text(endpoint.enrolment_token(identity))
         (self.directory / "agent.yaml").write_text(f"""
-endpoints: ["{address or f'127.0.0.1:{endpoint.agents}'}"]
+endpoints: [{address or f'127.0.0.1:{endpoint.agents}'}]
 allowPlaintextLoopback: {str(endpoint.plaintext).lower()}
 serverName: 127.0.0.1
 trustBundleFile: {endpoint.directory}/ca.crt

@@ -35,6 +35,12 @@ struct PutRequest {
   std::string spec_json;
 };
 
+// How an account changed; of one that changed more than once, the last.
+struct Change {
+  Account account;
+  bool deleted = false;
+};
+
 // Who hears of changes; called on the store's thread after the commit. Post to a loop.
 class Listener {
  public:
@@ -51,7 +57,8 @@ class Listener {
 // the first
 //   PUT and stays with the name for ever, also across DELETE and PUT; a PUT that changes nothing
 //   writes nothing; a PUT of another owner, another owner uid (unless stated) or an older
-//   generation changes nothing; the account's shard exists when Put returns.
+//   generation changes nothing; the account's shard exists when Put returns; what several replicas
+//   write at a time comes one after the other.
 // Threads: the store's (WriterThread::Do). Errors: InvalidArgument (name or spec), AlreadyExists
 // (another
 //   owner has the name), FailedPrecondition (older generation, owner uid, account uid), NotFound.
@@ -65,9 +72,18 @@ class Registry {
   // nothing. Deleting what is not there is NotFound.
   absl::Status Delete(std::string_view name, const base::U128& uid, std::string_view owner);
   absl::StatusOr<Account> Get(std::string_view name);
+  absl::StatusOr<Account> Get(const base::U128& uid);
   absl::StatusOr<std::vector<Account>> List();
 
+  // Rises with every change, of whichever replica.
+  absl::StatusOr<uint64_t> Version();
+  // What changed after `version`; read Version() before, and go on from there.
+  absl::StatusOr<std::vector<Change>> ChangedSince(uint64_t version);
+
  private:
+  absl::StatusOr<uint64_t> NextVersion();
+  absl::Status Write(const PutRequest& request, Account* account, bool* changed);
+
   store::Store* store_;
   Listener* listener_;
 };

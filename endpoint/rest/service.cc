@@ -182,8 +182,10 @@ void RestService::Handle(const net::HttpServerRequest& request, Responder respon
 }
 
 void RestService::Readiness(const Responder& responder) {
-  if (options_.writer->healthy()) return responder->Send(200, "text/plain", "ok\n");
-  responder->Send(503, "text/plain", StrCat("store: ", options_.writer->problem(), "\n"));
+  std::string problem = options_.writer->problem();
+  if (problem.empty() && options_.problem) problem = options_.problem();
+  if (problem.empty()) return responder->Send(200, "text/plain", "ok\n");
+  responder->Send(503, "text/plain", StrCat("store: ", problem, "\n"));
 }
 
 void RestService::WithRegistry(const Responder& responder,

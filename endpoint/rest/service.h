@@ -33,6 +33,8 @@ struct RestOptions {
   metrics::Registry* metrics = nullptr;
   base::Loop* loop = nullptr;
   base::Loop* reads = nullptr;  // stopped before the service goes
+  // What else keeps it from being ready, for people; "" = nothing. Called on `loop`; may be null.
+  std::function<std::string()> problem = nullptr;
 };
 
 // The REST API of docs/reference/rest.md. Everything on `loop`, which waits for no database; apart

@@ -74,6 +74,7 @@ void Hub::PutAccount(const registry::Account& account) {
 void Hub::RemoveAccount(const base::U128& uid) {
   Carry(leases_.RemoveAccount(uid, now()));
   DropGrant(uid);
+  seen_.erase(uid);
   accounts_.erase(uid);
   board_->Remove(uid);
 }
@@ -287,6 +288,7 @@ void Hub::Publish(const base::U128& account) {
   if (session != sessions_.end()) {
     const Session& holder = *session->second;
     live.granted = true;
+    live.term = grant->second->ledger.grant().term;
     live.identity = holder.peer.identity;
     live.instance = holder.hello.instance_id();
     live.agent_version = holder.hello.agent_version();

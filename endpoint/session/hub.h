@@ -25,6 +25,8 @@ struct HubOptions {
   uint32_t flush_delay_ms = 2;
   uint64_t shard_credit_bytes = uint64_t{1} << 20;
   size_t queue_bytes = size_t{64} << 20;
+  // Other replicas of the endpoint may use the same database.
+  bool replicas = false;
 };
 
 // Every agent session of this endpoint: who they are, what they claim, who holds which account, and
@@ -45,6 +47,12 @@ class Hub : public wire::AgentService {
 
   void PutAccount(const registry::Account& account);
   void RemoveAccount(const base::U128& uid);
+
+  // No replica holds these accounts, which this one waits for.
+  void OnFree(const std::vector<base::U128>& accounts);
+  // The database may not be as this replica left it: grants whose shard is another's, or lost what
+  // was acknowledged, begin anew.
+  void CheckGrants();
 
   wire::StreamHandler<agent::v1::ControlUp>* OnControl(
       const wire::Peer& peer,
@@ -74,6 +82,9 @@ class Hub : public wire::AgentService {
 
   void Carry(const wire::LeaseTable::Actions& actions);
   void BeginTerm(const wire::LeaseTable::Action& action);
+  void OnTerm(const wire::LeaseTable::Action& action, absl::StatusOr<store::Term> begun);
+  void Refuse(const wire::LeaseTable::Action& action);
+  void Release(const wire::LeaseTable::Action& action);
   void SendGrant(const wire::LeaseTable::Action& action, store::Term term);
   void SendPositions(Session* session, Grant* grant);
   void Revoke(const wire::LeaseTable::Action& action);
@@ -99,6 +110,7 @@ class Hub : public wire::AgentService {
       changes_;  // streams, also those not joined to a session yet
   std::map<base::U128, registry::Account> accounts_;
   std::map<base::U128, std::unique_ptr<Grant>> grants_;
+  std::map<base::U128, store::Seen> seen_;  // of grants that ended
   SessionId next_session_ = 1;
   uint64_t next_grant_ = 1;
   uint64_t ticks_ = 0;

@@ -40,26 +40,85 @@ void FillPosition(const store::Position& from, v1::Position* to) {
 }  // namespace
 
 void Hub::Carry(const wire::LeaseTable::Actions& actions) {
+  using Kind = wire::LeaseTable::Action::Kind;
   for (const wire::LeaseTable::Action& action : actions) {
     switch (action.kind) {
-      case wire::LeaseTable::Action::Kind::kBegin:
+      case Kind::kBegin:
         BeginTerm(action);
         break;
-      case wire::LeaseTable::Action::Kind::kRevoke:
+      case Kind::kRevoke:
         Revoke(action);
         break;
-      case wire::LeaseTable::Action::Kind::kRefuse: {
-        const auto session = sessions_.find(action.session);
-        if (session == sessions_.end()) break;
-        v1::ControlDown message;
-        message.mutable_claim_refused()->set_account_name(action.account_name);
-        message.mutable_claim_refused()->set_reason(action.reason);
-        message.mutable_claim_refused()->set_detail(action.detail);
-        session->second->control->Send(std::move(message));
+      case Kind::kRefuse:
+        Refuse(action);
         break;
-      }
+      case Kind::kOffer:
+      case Kind::kRelease:
+      case Kind::kStopWaiting:
+        if (options_.replicas) Release(action);
+        break;
     }
   }
+}
+
+void Hub::Refuse(const wire::LeaseTable::Action& action) {
+  const auto session = sessions_.find(action.session);
+  if (session == sessions_.end()) return;
+  v1::ControlDown message;
+  message.mutable_claim_refused()->set_account_name(action.account_name);
+  message.mutable_claim_refused()->set_reason(action.reason);
+  message.mutable_claim_refused()->set_detail(action.detail);
+  session->second->control->Send(std::move(message));
+}
+
+// Other replicas may have the account: at once, or, while its agent is silent, if one of them has
+// an agent for it. What fails is made good by the fence and by this replica's death.
+void Hub::Release(const wire::LeaseTable::Action& action) {
+  using Kind = wire::LeaseTable::Action::Kind;
+  const absl::Status ignored =
+      writer_->Do([this, alive = std::weak_ptr(alive_), loop = loop_, action](store::Store& store) {
+        const store::ShardKey key{action.account, 0};
+        if (action.kind == Kind::kStopWaiting) return store.StopWaiting(key).IgnoreError();
+        const bool offer = action.kind == Kind::kOffer;
+        const auto released =
+            store.Release(key, action.term,
+                          offer ? store::Releasing::kIfAnotherWaits : store::Releasing::kAlways);
+        if (!released.ok() || !*released || !offer) return;
+        loop->Post([this, alive, action] {
+          if (!alive.lock()) return;
+          const auto held = leases_.Holder(action.account);
+          if (held && held->term == action.term)
+            Carry(leases_.Restart(action.account, "BeatsStopped", now()));
+        });
+      });
+  (void)ignored;
+}
+
+void Hub::OnFree(const std::vector<base::U128>& accounts) {
+  for (const base::U128& account : accounts) Carry(leases_.Freed(account, now()));
+}
+
+void Hub::CheckGrants() {
+  std::vector<store::Held> held;
+  for (const auto& [account, grant] : grants_) {
+    const wire::ShardLedger& ledger = grant->ledger;
+    held.push_back(
+        {{account, 0}, ledger.grant().store_epoch, ledger.grant().term, ledger.committed()});
+  }
+  const absl::Status ignored =
+      writer_->Do([this, alive = std::weak_ptr(alive_), loop = loop_, held](store::Store& store) {
+        const auto lost = store.Lost(held);
+        if (!lost.ok() || lost->empty()) return;
+        loop->Post([this, alive, lost = *lost] {
+          if (!alive.lock()) return;
+          for (const store::Held& one : lost) {
+            const auto grant = grants_.find(one.key.account);
+            if (grant != grants_.end() && grant->second->ledger.grant().term == one.term)
+              Break(one.key.account, "the database does not have it as it was left");
+          }
+        });
+      });
+  (void)ignored;
 }
 
 void Hub::BeginTerm(const wire::LeaseTable::Action& action) {
@@ -67,28 +126,34 @@ void Hub::BeginTerm(const wire::LeaseTable::Action& action) {
   if (session == sessions_.end()) return leases_.BeginFailed(action.account, action.attempt, now());
   std::vector<store::Seen> seen;
   for (const v1::ShardSeen& one : session->second->hello.seen()) {
-    if (Number(one.account_uid()) == action.account) seen.push_back({one.store_epoch(), one.seq()});
+    if (Number(one.account_uid()) == action.account)
+      seen.push_back({one.store_epoch(), one.term(), one.seq()});
   }
-  const absl::Status queued = writer_->NewTerm(
-      {action.account, 0}, session->second->hello.instance_id(), std::move(seen),
-      [this, alive = std::weak_ptr(alive_), loop = loop_,
-       action](absl::StatusOr<store::Term> begun) {
-        loop->Post([this, alive, action, begun = std::move(begun)] {
-          if (!alive.lock()) return;
-          if (!begun.ok()) {
-            log::Error("no term for a grant",
-                       {{"account", action.account_name}, {"error", begun.status()}});
-            return leases_.BeginFailed(action.account, action.attempt, now());
-          }
-          if (begun->lost_commits) {
-            log::Warn("the store lost commits an agent has seen; its shard begins a new epoch",
-                      {{"account", action.account_name}});
-          }
-          if (leases_.Began(action.account, action.attempt, begun->state.term))
-            SendGrant(action, *begun);
-        });
-      });
+  if (const auto own = seen_.find(action.account); own != seen_.end()) seen.push_back(own->second);
+  const absl::Status queued =
+      writer_->NewTerm({action.account, 0}, session->second->hello.instance_id(), std::move(seen),
+                       [this, alive = std::weak_ptr(alive_), loop = loop_,
+                        action](absl::StatusOr<store::Term> begun) {
+                         loop->Post([this, alive, action, begun = std::move(begun)]() mutable {
+                           if (alive.lock()) OnTerm(action, std::move(begun));
+                         });
+                       });
   if (!queued.ok()) leases_.BeginFailed(action.account, action.attempt, now());
+}
+
+void Hub::OnTerm(const wire::LeaseTable::Action& action, absl::StatusOr<store::Term> begun) {
+  if (!begun.ok()) {
+    log::Error("no term for a grant",
+               {{"account", action.account_name}, {"error", begun.status()}});
+    return leases_.BeginFailed(action.account, action.attempt, now());
+  }
+  if (begun->elsewhere) return leases_.BeginElsewhere(action.account, action.attempt);
+  if (begun->lost_commits) {
+    log::Warn("the store lost commits an agent has seen; its shard begins a new epoch",
+              {{"account", action.account_name}});
+  }
+  if (leases_.Began(action.account, action.attempt, begun->state.term))
+    SendGrant(action, *std::move(begun));
 }
 
 void Hub::SendGrant(const wire::LeaseTable::Action& action, store::Term term) {
@@ -172,6 +237,8 @@ void Hub::DropGrant(const base::U128& account) {
   const auto grant = grants_.find(account);
   if (grant == grants_.end()) return;
   const uint64_t number = grant->second->number;
+  const wire::ShardLedger& ledger = grant->second->ledger;
+  seen_[account] = {ledger.grant().store_epoch, ledger.grant().term, ledger.committed()};
   grants_.erase(grant);
   Admit(admission_.OwnerGone(number, now()));
 }

@@ -110,9 +110,41 @@ ${view} account_objects AS
 // the history of it: rows may lag behind changes that changed nothing of the content.
 constexpr char kAnchors[] = "ALTER TABLE positions ${add} anchors ${bytes}";
 
+// What several replicas of the endpoint share. A replica without a row here is none: its shards are
+// free, what it waits for and its boards mean nothing. shards.replica and accounts.version are NULL
+// where no endpoint of this version has written.
+constexpr char kReplicas[] = R"sql(
+CREATE TABLE IF NOT EXISTS counters (name ${name} NOT NULL PRIMARY KEY, value ${int} NOT NULL);
+
+CREATE TABLE IF NOT EXISTS replicas (
+  id ${name} NOT NULL PRIMARY KEY,
+  beat ${int} NOT NULL,
+  board ${int} NOT NULL);
+
+CREATE TABLE IF NOT EXISTS waiting (
+  replica ${name} NOT NULL,
+  account ${key} NOT NULL,
+  shard ${int} NOT NULL,
+  PRIMARY KEY (replica, account, shard));
+CREATE INDEX IF NOT EXISTS waiting_account ON waiting (account, shard);
+
+CREATE TABLE IF NOT EXISTS boards (
+  replica ${name} NOT NULL,
+  account ${key} NOT NULL,
+  version ${int} NOT NULL,
+  live ${text} NOT NULL,
+  PRIMARY KEY (replica, account));
+CREATE INDEX IF NOT EXISTS boards_version ON boards (replica, version);
+
+ALTER TABLE shards ${add} replica ${name};
+ALTER TABLE accounts ${add} version ${int};
+CREATE INDEX IF NOT EXISTS accounts_version ON accounts (version);
+)sql";
+
 constexpr sql::Migration kMigrations[] = {
     {1, 1, "accounts, shards, kinds, positions, objects, tombstones, enrolment tokens", kFirst},
     {2, 1, "anchors of a position", kAnchors},
+    {3, 1, "replicas of the endpoint", kReplicas},
 };
 
 }  // namespace

@@ -1,37 +1,23 @@
 #include "endpoint/store/store.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
 #include <optional>
 #include <utility>
 
+#include "endpoint/store/durably.h"
 #include "endpoint/store/reader.h"
 #include "endpoint/store/schema.h"
 #include "lib/base/status.h"
+#include "lib/base/strings.h"
 
 namespace fairlead::endpoint::store {
 namespace {
 
 constexpr base::Duration kTombstoneLife = base::hours(24);
 constexpr base::Duration kMostTokenLife = base::hours(24 * 30);
-
-struct ShardRow {
-  int64_t id = 0;
-  ShardState state;
-};
-
-absl::StatusOr<ShardRow> FindShard(sql::Connection& db, const ShardKey& key) {
-  FAIRLEAD_ASSIGN_OR_RETURN(auto query, db.Prepare("SELECT id, store, term, last_seq, holder "
-                                                   "FROM shards WHERE account = ? AND shard = ?"));
-  const std::string account = base::ToBytes(key.account);
-  sql::Bind(*query, sql::Blob{account}, key.shard);
-  FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
-  if (!row) {
-    return absl::NotFoundError(
-        base::StrCat("account ", base::ToHex(key.account), " has no shard ", key.shard));
-  }
-  return ShardRow{query->Int(0),
-                  {key, static_cast<uint64_t>(query->Int(1)), static_cast<uint64_t>(query->Int(2)),
-                   static_cast<uint64_t>(query->Int(3)), std::string(query->Text(4))}};
-}
 
 // One of the kinds that were taken out of their accounts.
 absl::StatusOr<std::optional<int64_t>> DroppedKind(sql::Connection& db) {
@@ -42,26 +28,52 @@ absl::StatusOr<std::optional<int64_t>> DroppedKind(sql::Connection& db) {
   return std::optional<int64_t>(query->Int(0));
 }
 
-// Runs `work` in a durable transaction.
-template <typename Work>
-absl::Status Durably(sql::Connection& db, Work&& work) {
-  FAIRLEAD_RETURN_IF_ERROR(db.SetDurability(sql::Durability::kFull));
-  sql::Transaction transaction(&db);
-  FAIRLEAD_RETURN_IF_ERROR(transaction.Begin());
-  FAIRLEAD_RETURN_IF_ERROR(work());
-  return transaction.Commit();
+// Only one process uses an SQLite file: what a replica remembers of the others is not for it.
+absl::StatusOr<int> LockFile(const std::string& database) {
+  const std::string path = database + ".lock";
+  const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (file < 0) return absl::FailedPreconditionError(base::StrCat(path, ": cannot be opened"));
+  if (flock(file, LOCK_EX | LOCK_NB) == 0) return file;
+  close(file);
+  return absl::FailedPreconditionError(
+      base::StrCat(database,
+                   ": another endpoint uses it; several replicas need PostgreSQL or "
+                   "MariaDB (docs/databases.md)"));
 }
 
 }  // namespace
 
 Store::Store(sql::DatabaseOptions database, std::unique_ptr<sql::Connection> connection,
              const base::Clock* clock)
-    : database_(std::move(database)), connection_(std::move(connection)), clock_(clock) {}
+    : database_(std::move(database)),
+      connection_(std::move(connection)),
+      clock_(clock),
+      replica_(base::RandomHex(16)) {}
 
-Store::~Store() = default;
+Store::~Store() {
+  connection_.reset();
+  if (lock_ >= 0) close(lock_);
+}
+
+bool Store::shared() const { return !database_.url.empty(); }
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const sql::DatabaseOptions& database,
                                                    const base::Clock* clock) {
+  int lock = -1;
+  if (database.url.empty()) {
+    FAIRLEAD_ASSIGN_OR_RETURN(lock, LockFile(database.sqlite_path));
+  }
+  auto opened = OpenLocked(database, clock);
+  if (!opened.ok()) {
+    if (lock >= 0) close(lock);
+    return opened.status();
+  }
+  (*opened)->lock_ = lock;
+  return opened;
+}
+
+absl::StatusOr<std::unique_ptr<Store>> Store::OpenLocked(const sql::DatabaseOptions& database,
+                                                         const base::Clock* clock) {
   FAIRLEAD_ASSIGN_OR_RETURN(auto connection, sql::Open(database, sql::Access::kReadWrite));
   FAIRLEAD_RETURN_IF_ERROR(sql::Migrate(*connection, Migrations(), *clock).status());
   std::unique_ptr<Store> store(new Store(database, std::move(connection), clock));
@@ -77,6 +89,12 @@ absl::Status Store::LoadMeta() {
         sql::Run(*connection_, insert, std::string_view("store_id"), sql::Blob{fresh}).status());
     FAIRLEAD_RETURN_IF_ERROR(
         sql::Run(*connection_, insert, std::string_view("store_epoch"), sql::Blob{"1"}).status());
+    for (const std::string_view counter : {"registry", "released"}) {
+      FAIRLEAD_RETURN_IF_ERROR(
+          sql::Run(*connection_, connection_->dialect().InsertIfAbsent("counters", "name, value"),
+                   counter, 0)
+              .status());
+    }
     FAIRLEAD_ASSIGN_OR_RETURN(
         auto query, connection_->Prepare("SELECT (SELECT value FROM meta WHERE name = 'store_id'), "
                                          "(SELECT value FROM meta WHERE name = 'store_epoch')"));
@@ -84,53 +102,6 @@ absl::Status Store::LoadMeta() {
     id_ = query->Number128(0);
     epoch_ = static_cast<uint64_t>(query->Int(1));
     return absl::OkStatus();
-  });
-}
-
-absl::Status Store::CreateShard(const ShardKey& key) {
-  const std::string account = base::ToBytes(key.account);
-  return Durably(*connection_, [&] {
-    return sql::Run(*connection_,
-                    connection_->dialect().InsertIfAbsent(
-                        "shards", "account, shard, store, term, holder, last_seq"),
-                    sql::Blob{account}, key.shard, epoch_, 0, std::string_view(""), 0)
-        .status();
-  });
-}
-
-absl::StatusOr<ShardState> Store::GetShard(const ShardKey& key) {
-  FAIRLEAD_ASSIGN_OR_RETURN(ShardRow row, FindShard(*connection_, key));
-  return std::move(row.state);
-}
-
-absl::StatusOr<Term> Store::NewTerm(const ShardKey& key, std::string_view holder,
-                                    const std::vector<Seen>& seen) {
-  Term term;
-  FAIRLEAD_RETURN_IF_ERROR(Durably(*connection_, [&]() -> absl::Status {
-    FAIRLEAD_ASSIGN_OR_RETURN(ShardRow row, FindShard(*connection_, key));
-    ShardState& state = term.state = std::move(row.state);
-    for (const Seen& one : seen) {
-      term.lost_commits |= one.epoch == state.epoch && one.seq > state.last_seq;
-    }
-    state.term += 1;
-    state.epoch += term.lost_commits ? 1 : 0;
-    state.holder = std::string(holder);
-    return sql::Run(*connection_, "UPDATE shards SET store = ?, term = ?, holder = ? WHERE id = ?",
-                    state.epoch, state.term, holder, row.id)
-        .status();
-  }));
-  FAIRLEAD_ASSIGN_OR_RETURN(term.positions, ReadPositions(*connection_, key, /*anchors=*/true));
-  return term;
-}
-
-absl::Status Store::DropShardRows(const ShardKey& key) {
-  return Durably(*connection_, [&]() -> absl::Status {
-    FAIRLEAD_ASSIGN_OR_RETURN(const ShardRow row, FindShard(*connection_, key));
-    FAIRLEAD_RETURN_IF_ERROR(sql::Run(*connection_,
-                                      "UPDATE shards SET term = term + 1, holder = '' WHERE id = ?",
-                                      row.id)
-                                 .status());
-    return sql::Run(*connection_, "UPDATE kinds SET shard = 0 WHERE shard = ?", row.id).status();
   });
 }
 
@@ -196,6 +167,10 @@ absl::Status Store::SpendToken(std::string_view token, std::string_view identity
         base::StrCat("the enrolment token is unknown, spent, expired, or not for identity ",
                      identity, "; make a new one"));
   });
+}
+
+absl::StatusOr<std::unique_ptr<sql::Connection>> Store::Connect() const {
+  return sql::Open(database_, sql::Access::kReadWrite);
 }
 
 absl::StatusOr<std::unique_ptr<Reader>> Store::OpenReader() const {

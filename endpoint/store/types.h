@@ -195,18 +195,31 @@ struct ShardState {
   uint64_t epoch = 0;
   uint64_t term = 0;
   uint64_t last_seq = 0;
-  std::string holder;  // agent instance the term was made for
+  std::string holder;   // agent instance the term was made for
+  std::string replica;  // of the endpoint, that made it; "" = nobody writes the shard
 };
 
 // How far an agent says that the shard had come.
 struct Seen {
   uint64_t epoch = 0;
+  uint64_t term = 0;
   uint64_t seq = 0;
+};
+
+// What a replica believes to hold.
+struct Held {
+  ShardKey key;
+  uint64_t epoch = 0;
+  uint64_t term = 0;
+  uint64_t committed = 0;  // seq that was acknowledged
 };
 
 // What a grant begins with. Nobody can have written between the two.
 struct Term {
   ShardState state;
+  // A live replica other than this one holds the shard: no term was made, and it is written down
+  // that this one waits.
+  bool elsewhere = false;
   bool lost_commits = false;        // the agent had seen more than there is
   std::vector<Position> positions;  // with anchors
 };

@@ -27,6 +27,7 @@ inline constexpr char kStoreRowsRefused[] = "fairlead_store_rows_refused_total";
 inline constexpr char kStoreBatches[] = "fairlead_store_batches_total";
 inline constexpr char kStoreFailures[] = "fairlead_store_transaction_failures_total";
 inline constexpr char kStoreQueuedBytes[] = "fairlead_store_queued_bytes";
+inline constexpr char kReplicas[] = "fairlead_endpoint_replicas";
 
 // The operator's, under controller-runtime's names.
 inline constexpr char kReconcileTotal[] = "controller_runtime_reconcile_total";

@@ -67,6 +67,8 @@ LeaseTable::Actions LeaseTable::RemoveAccount(const base::U128& uid, base::Time)
   const auto found = accounts_.find(uid);
   if (found == accounts_.end()) return actions;
   if (found->second.holder.has_value()) Revoke(found->second, "AccountDeleted", &actions);
+  found->second.owned_term = 0;  // the account's end frees its shard
+  GiveUp(found->second, &actions);
   const std::string name = found->second.account.name;
   const auto named = uid_of_.find(name);
   if (named != uid_of_.end() && named->second == uid) uid_of_.erase(named);
@@ -122,7 +124,10 @@ LeaseTable::Actions LeaseTable::CloseSession(SessionId session, base::Time now) 
   for (const auto& [name, claim] : gone.claims) {
     const auto claimed = claimants_.find(name);
     claimed->second.erase(session);
-    if (claimed->second.empty()) claimants_.erase(claimed);
+    if (!claimed->second.empty()) continue;
+    claimants_.erase(claimed);
+    const auto named = uid_of_.find(name);
+    if (named != uid_of_.end()) Evaluate(accounts_.at(named->second), now, &actions);
   }
   for (const base::U128& uid : gone.holds) {
     AccountState& state = accounts_.at(uid);
@@ -149,17 +154,24 @@ LeaseTable::Actions LeaseTable::Tick(base::Time now) {
   for (auto& [id, session] : sessions_) {
     if (Alive(session, now)) continue;
     const std::set<base::U128> holds = session.holds;
-    for (const base::U128& uid : holds) {
-      AccountState& state = accounts_.at(uid);
-      if (now < state.revocable_at || FirstStandby(state, now) == 0) continue;
-      Revoke(state, "BeatsStopped", &actions);
-      state.revocable_at = now + options_.cooldown;
-      Evaluate(state, now, &actions);
-    }
+    for (const base::U128& uid : holds) OnSilence(accounts_.at(uid), now, &actions);
   }
   const std::set<base::U128> unheld = unheld_;
   for (const base::U128& uid : unheld) Evaluate(accounts_.at(uid), now, &actions);
   return actions;
+}
+
+void LeaseTable::OnSilence(AccountState& state, base::Time now, Actions* actions) {
+  if (now < state.revocable_at) return;
+  if (FirstStandby(state, now) != 0) {
+    Revoke(state, "BeatsStopped", actions);
+    state.revocable_at = now + options_.cooldown;
+    return Evaluate(state, now, actions);
+  }
+  if (now < state.offer_at || state.holder->term == 0) return;
+  state.offer_at = now + options_.retry;
+  actions->push_back({Kind::kOffer, state.holder->session, state.account.uid, state.account.name, 0,
+                      state.holder->term});
 }
 
 bool LeaseTable::Began(const base::U128& uid, uint64_t attempt, uint64_t term) {
@@ -168,8 +180,7 @@ bool LeaseTable::Began(const base::U128& uid, uint64_t attempt, uint64_t term) {
   AccountState& state = found->second;
   if (!state.holder.has_value() || state.attempt != attempt || state.holder->term != 0)
     return false;
-  FAIRLEAD_CHECK(term > state.last_term);
-  state.last_term = term;
+  state.owned_term = term;
   state.holder->term = term;
   return true;
 }
@@ -181,6 +192,25 @@ void LeaseTable::BeginFailed(const base::U128& uid, uint64_t attempt, base::Time
   if (!state.holder.has_value() || state.attempt != attempt || state.holder->term != 0) return;
   Drop(state);
   state.retry_at = now + options_.retry;
+}
+
+void LeaseTable::BeginElsewhere(const base::U128& uid, uint64_t attempt) {
+  const auto found = accounts_.find(uid);
+  if (found == accounts_.end()) return;
+  AccountState& state = found->second;
+  if (!state.holder.has_value() || state.attempt != attempt || state.holder->term != 0) return;
+  Drop(state);
+  state.elsewhere = true;
+  state.owned_term = 0;
+}
+
+LeaseTable::Actions LeaseTable::Freed(const base::U128& uid, base::Time now) {
+  Actions actions;
+  const auto found = accounts_.find(uid);
+  if (found == accounts_.end()) return actions;
+  found->second.elsewhere = false;
+  Evaluate(found->second, now, &actions);
+  return actions;
 }
 
 LeaseTable::Actions LeaseTable::Restart(const base::U128& uid, const std::string& reason,
@@ -222,22 +252,36 @@ void LeaseTable::Evaluate(AccountState& state, base::Time now, Actions* actions)
   const auto claimed = claimants_.find(state.account.name);
   if (claimed == claimants_.end()) {
     unheld_.erase(uid);
-    return;
+    return GiveUp(state, actions);
   }
   unheld_.insert(uid);
   SessionId chosen = 0;
+  bool wanted = false;
   for (const SessionId id : claimed->second) {
     SessionState& session = sessions_.at(id);
-    const bool eligible = Eligible(state, id, session, actions);
-    if (chosen == 0 && eligible && Alive(session, now)) chosen = id;
+    if (!Eligible(state, id, session, actions)) continue;
+    wanted = true;
+    if (chosen == 0 && Alive(session, now)) chosen = id;
   }
-  if (chosen == 0 || now < state.retry_at) return;
+  if (!wanted || (chosen == 0 && state.owned_term != 0)) return GiveUp(state, actions);
+  if (chosen == 0 || state.elsewhere || now < state.retry_at) return;
   state.holder = Held{chosen, 0};
   state.attempt = next_attempt_++;
   ++held_;
   sessions_.at(chosen).holds.insert(uid);
   unheld_.erase(uid);
   actions->push_back({Kind::kBegin, chosen, uid, state.account.name, state.attempt});
+}
+
+// Nobody here can serve it, or wants it.
+void LeaseTable::GiveUp(AccountState& state, Actions* actions) {
+  const auto give = [&](Kind kind, uint64_t term) {
+    actions->push_back({kind, 0, state.account.uid, state.account.name, 0, term});
+  };
+  if (state.owned_term != 0) give(Kind::kRelease, state.owned_term);
+  if (state.elsewhere) give(Kind::kStopWaiting, 0);
+  state.owned_term = 0;
+  state.elsewhere = false;
 }
 
 bool LeaseTable::Eligible(const AccountState& state, SessionId id, SessionState& session,

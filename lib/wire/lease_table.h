@@ -14,14 +14,18 @@
 namespace fairlead::wire {
 
 // Decides which session serves which account: the first eligible claim, and the standby when that
-// session goes or its beats stop (DESIGN section 5, "Beats"; invariant 2).
+// session goes or its beats stop (DESIGN section 5, "Beats"; invariant 2). It knows the sessions of
+// one replica of the endpoint; that another replica has an account, or is free to take it, is what
+// the caller says.
 //
-// Guarantees: at most one session holds an account; a grant is given only with a term greater than
-//   any before it; a session is eligible only if the account trusts its identity and its cluster
-//   uid is the pinned one; silence revokes only when a live standby is there, and an account at
-//   most once in `cooldown`; changes of the account take effect at once.
-// Assumes: session numbers rise; `now` never goes back; terms are allocated durably by the caller,
-//   which answers each kBegin with Began() or BeginFailed().
+// Guarantees: at most one session holds an account, under a term that was made for it; a session is
+// eligible only if the account trusts its identity and its cluster
+//   uid is the pinned one; silence revokes only when a live standby is there, here or elsewhere,
+//   and an account at most once in `cooldown`; changes of the account take effect at once; an
+//   account that nobody here can serve any more is released, and one that another replica has is
+//   asked for again only when Freed() says so.
+// Assumes: session numbers rise; `now` never goes back; terms rise, are allocated durably by the
+//   caller, which answers each kBegin with Began(), BeginElsewhere() or BeginFailed().
 // Only durations are compared. When Tick() itself comes late, the judge was stopped and not the
 // agents: every session's silence starts again.
 // Pure; one thread. Tests: unit/lib/wire/lease_table_test.cc.
@@ -32,7 +36,7 @@ class LeaseTable {
   struct Options {
     base::Duration cooldown = base::seconds(10);
     base::Duration late_tick = base::milliseconds(500);  // a tick this late restarts the timers
-    base::Duration retry = base::seconds(1);             // after BeginFailed() and Restart()
+    base::Duration retry = base::seconds(1);  // after BeginFailed() and Restart(); between kOffer
   };
   struct Account {
     base::U128 uid;
@@ -48,16 +52,20 @@ class LeaseTable {
   };
   struct Action {
     enum class Kind {
-      kBegin,   // allocate a term for `session`, then call Began() or BeginFailed()
-      kRevoke,  // tell `session`; its grant is void from now on
-      kRefuse,  // tell `session` why its claim is not eligible; once per reason
+      kBegin,        // allocate a term for `session`, then call Began() or one of the others
+      kRevoke,       // tell `session`; its grant is void from now on
+      kRefuse,       // tell `session` why its claim is not eligible; once per reason
+      kOffer,        // the holder is silent and no standby is here: Restart() if another replica's
+                     // standby may have the account
+      kRelease,      // nobody here serves the account any more: others may, after `term`
+      kStopWaiting,  // nobody here wants an account any more that another replica has
     };
     Kind kind;
     SessionId session = 0;
     base::U128 account;
     std::string account_name;
     uint64_t attempt = 0;  // kBegin
-    uint64_t term = 0;     // kRevoke; 0 = the grant was not sent yet
+    uint64_t term = 0;     // kRevoke: 0 = the grant was not sent yet; kOffer, kRelease
     std::string reason = "";
     std::string detail = "";
   };
@@ -85,6 +93,10 @@ class LeaseTable {
   // The term of an attempt was committed. False when nobody wants it any more: send no grant.
   [[nodiscard]] bool Began(const base::U128& uid, uint64_t attempt, uint64_t term);
   void BeginFailed(const base::U128& uid, uint64_t attempt, base::Time now);
+  // No term was made: another replica has the account. Freed() ends the wait.
+  void BeginElsewhere(const base::U128& uid, uint64_t attempt);
+  // No replica has the account now.
+  [[nodiscard]] Actions Freed(const base::U128& uid, base::Time now);
   // The caller found the running grant broken (a gap, a lost fence): revokes it and grants again,
   // after `retry`.
   [[nodiscard]] Actions Restart(const base::U128& uid, const std::string& reason, base::Time now);
@@ -107,15 +119,19 @@ class LeaseTable {
     Account account;
     std::optional<Held> holder;
     uint64_t attempt = 0;
-    uint64_t last_term = 0;
     base::Time revocable_at{};
     base::Time retry_at{};
+    base::Time offer_at{};
+    uint64_t owned_term = 0;  // made here and neither released nor replaced
+    bool elsewhere = false;   // another replica has it
   };
 
   void Evaluate(AccountState& state, base::Time now, Actions* actions);
   bool Eligible(const AccountState& state, SessionId id, SessionState& session, Actions* actions);
   bool Alive(const SessionState& session, base::Time now) const;
   void Revoke(AccountState& state, const std::string& reason, Actions* actions);
+  void OnSilence(AccountState& state, base::Time now, Actions* actions);
+  static void GiveUp(AccountState& state, Actions* actions);
   void Drop(AccountState& state);
   SessionId FirstStandby(const AccountState& state, base::Time now) const;
   void RefuseUnknown(SessionId id, SessionState& session, const std::string& name,

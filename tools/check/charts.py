@@ -220,6 +220,15 @@ def database(charts):
     charts.check("its volumes are those that are mounted", mounted != {volume["name"] for volume in pod["volumes"]} and str(mounted))
 
 
+def replicas(charts):
+    """More than one endpoint needs a database that they can share; an update of them leaves no moment without one."""
+    done = charts.template("fairlead", {"endpoint": {"replicas": 2}})
+    charts.check("two endpoints on SQLite", (done.returncode == 0 or "endpoint.database.url" not in done.stderr) and f"is not refused by name: {done.stderr}")
+    objects = charts.objects("fairlead", {"endpoint": {"replicas": 2, "database": {"url": "mariadb://fairlead@db/fairlead"}}})
+    spec = next(one for one in objects if one["kind"] == "Deployment" and one["metadata"]["name"] == "fairlead-endpoint")["spec"]
+    charts.check("two endpoints", (spec["replicas"], spec["strategy"]["type"]) != (2, "RollingUpdate") and str(spec["strategy"]))
+
+
 def plain(one):
     """Without what the two cannot have in common; the revision is compared by itself."""
     one = copy.deepcopy(one)
@@ -303,7 +312,7 @@ def main():
         print(f"charts: SKIPPED: no helm in {CACHE}/bin nor in PATH; next step: make cluster")
         print("0 passed, 0 failed, 1 skipped")
         return 0
-    for part in (crds, lint, renders, rights, needs, rights_only, configurations, database, golden, revisions):
+    for part in (crds, lint, renders, rights, needs, rights_only, configurations, database, replicas, golden, revisions):
         try:
             part(charts)
         except AssertionError as problem:

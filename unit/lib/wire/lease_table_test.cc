@@ -6,6 +6,7 @@
 namespace fairlead::wire {
 namespace {
 
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using Kind = LeaseTable::Action::Kind;
@@ -20,6 +21,11 @@ MATCHER_P2(Revoke, session, reason, "") {
 MATCHER_P2(Refuse, session, reason, "") {
   return arg.kind == Kind::kRefuse && arg.session == session && arg.reason == reason;
 }
+MATCHER_P2(Offer, session, term, "") {
+  return arg.kind == Kind::kOffer && arg.session == session && arg.term == term;
+}
+MATCHER_P(Release, term, "") { return arg.kind == Kind::kRelease && arg.term == term; }
+MATCHER(StopWaiting, "") { return arg.kind == Kind::kStopWaiting; }
 
 // A table with account "prod" that trusts identity "eu", and a clock that ticks every 100 ms.
 class LeaseTableTest : public ::testing::Test {
@@ -100,16 +106,17 @@ TEST_F(LeaseTableTest, SilenceMovesTheGrantToALiveStandbyWithinTwoSeconds) {
   EXPECT_THAT(Pass(base::seconds(2), {2}), ElementsAre(Revoke(1U, "BeatsStopped"), Begin(2U)));
 }
 
-TEST_F(LeaseTableTest, SilenceWithoutAStandbyRevokesNothing) {
+TEST_F(LeaseTableTest, SilenceWithoutAStandbyHereRevokesNothingAndOffersTheAccountElsewhere) {
   Hold(1, 5);
-  EXPECT_THAT(Pass(base::seconds(20), {}), IsEmpty());
+  EXPECT_THAT(Pass(base::milliseconds(2500), {}), ElementsAre(Offer(1U, 5U)));
+  EXPECT_THAT(Pass(base::seconds(1), {}), ElementsAre(Offer(1U, 5U))) << "again, once a second";
   EXPECT_EQ(table_.Holder(kUid)->session, 1U);
 }
 
 TEST_F(LeaseTableTest, ASilentStandbyIsNotGivenTheAccount) {
   Hold(1, 5);
   ASSERT_THAT(Join(2), IsEmpty());
-  EXPECT_THAT(Pass(base::seconds(5), {}), IsEmpty());
+  EXPECT_THAT(Pass(base::seconds(5), {}), Each(Offer(1U, 5U)));
 }
 
 TEST_F(LeaseTableTest, NoSecondRevocationForSilenceWithinTenSeconds) {
@@ -192,8 +199,60 @@ TEST_F(LeaseTableTest, ABrokenGrantIsRevokedAndGivenAgainAfterAWhile) {
 
 TEST_F(LeaseTableTest, AClaimThatChangesToAnotherClusterLosesTheGrant) {
   Hold(1, 5);
-  EXPECT_THAT(table_.AddClaims(1, {{"prod", "cluster-2"}}, now_),
-              ElementsAre(Refuse(1U, "ClusterUidMismatch"), Revoke(1U, "ClusterUidMismatch")));
+  EXPECT_THAT(
+      table_.AddClaims(1, {{"prod", "cluster-2"}}, now_),
+      ElementsAre(Refuse(1U, "ClusterUidMismatch"), Revoke(1U, "ClusterUidMismatch"), Release(5U)));
+}
+
+TEST_F(LeaseTableTest, AnAccountThatAnotherReplicaHasIsAskedForAgainOnlyWhenItIsFree) {
+  const LeaseTable::Actions begun = Join(1);
+  table_.BeginElsewhere(kUid, begun.at(0).attempt);
+  EXPECT_FALSE(table_.Holder(kUid).has_value());
+  EXPECT_EQ(table_.Standbys(kUid, now_), 1U);
+  EXPECT_THAT(Pass(base::seconds(20), {1}), IsEmpty());
+  EXPECT_THAT(table_.Freed(kUid, now_), ElementsAre(Begin(1U)));
+}
+
+TEST_F(LeaseTableTest, AnAccountIsReleasedWhenItsLastAgentHereGoes) {
+  Hold(1, 5);
+  ASSERT_THAT(Join(2), IsEmpty());
+  const LeaseTable::Actions next = table_.CloseSession(1, now_);
+  ASSERT_THAT(next, ElementsAre(Begin(2U)));
+  ASSERT_TRUE(table_.Began(kUid, next[0].attempt, 6));
+  EXPECT_THAT(table_.CloseSession(2, now_), ElementsAre(Release(6U)));
+}
+
+TEST_F(LeaseTableTest, NobodyWaitsForAnAccountOfAnotherReplicaWhenTheLastStandbyIsGone) {
+  table_.BeginElsewhere(kUid, Join(1).at(0).attempt);
+  ASSERT_THAT(Join(2), IsEmpty());
+  EXPECT_THAT(table_.CloseSession(1, now_), IsEmpty());
+  EXPECT_THAT(table_.CloseSession(2, now_), ElementsAre(StopWaiting()));
+  EXPECT_THAT(table_.CloseSession(2, now_), IsEmpty());
+}
+
+TEST_F(LeaseTableTest, NobodyWaitsForAnAccountThatIsRemovedOrTrustsTheAgentNoMore) {
+  table_.BeginElsewhere(kUid, Join(1).at(0).attempt);
+  LeaseTable::Account account = Account();
+  account.identities = {"us"};
+  EXPECT_THAT(table_.PutAccount(account, now_),
+              ElementsAre(Refuse(1U, "IdentityNotTrusted"), StopWaiting()));
+  table_.OpenSession(2, "us", kLease, now_);
+  const LeaseTable::Actions begun = table_.AddClaims(2, {{"prod", "cluster-1"}}, now_);
+  ASSERT_THAT(begun, ElementsAre(Begin(2U)));
+  table_.BeginElsewhere(kUid, begun[0].attempt);
+  EXPECT_THAT(
+      table_.RemoveAccount(kUid, now_),
+      ElementsAre(StopWaiting(), Refuse(1U, "UnknownAccount"), Refuse(2U, "UnknownAccount")));
+}
+
+TEST_F(LeaseTableTest, ATermThatWasReplacedHereIsNotReleased) {
+  Hold(1, 5);
+  const LeaseTable::Actions restarted = table_.Restart(kUid, "SequenceGap", now_);
+  ASSERT_THAT(restarted, ElementsAre(Revoke(1U, "SequenceGap")));
+  const LeaseTable::Actions begun = Pass(base::seconds(1), {1});
+  ASSERT_THAT(begun, ElementsAre(Begin(1U)));
+  table_.BeginElsewhere(kUid, begun[0].attempt);
+  EXPECT_THAT(table_.CloseSession(1, now_), ElementsAre(StopWaiting()));
 }
 
 }  // namespace
