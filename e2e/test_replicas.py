@@ -1,5 +1,6 @@
 """Two replicas of the endpoint on one database: whichever dies, stops or leaves, the other goes on where it left off."""
 import contextlib
+import re
 
 import pytest
 
@@ -63,6 +64,25 @@ def granted(agent):
     return agent.metric("fairlead_agent_accounts_granted") == 1
 
 
+def holder(pair):
+    """The replica that writes the account, and the other one."""
+    with contextlib.closing(verdict.open_database(pair.setup.database)) as connection:
+        replica, = connection.execute("SELECT replica FROM shards s JOIN accounts a ON a.uid = s.account WHERE a.name = 'prod'").fetchone()
+    replica = replica.decode() if isinstance(replica, bytes) else replica
+    ids = {re.findall('endpoint runs".*"replica":"([0-9a-f]+)"', one.process.text())[-1]: one for one in (pair.one, pair.two)}
+    held = ids.pop(replica)
+    return held, *ids.values()
+
+
+@contextlib.contextmanager
+def standing_still(process):
+    process.pause()
+    try:
+        yield
+    finally:
+        process.go_on()
+
+
 def shard(database):
     with contextlib.closing(verdict.open_database(database)) as connection:
         return connection.execute("SELECT store, term, last_seq FROM shards s JOIN accounts a ON a.uid = s.account "
@@ -104,10 +124,9 @@ def test_agent_killed(pair, api, plane, namespace):
 
 def test_agent_stopped(pair, api, plane, namespace):
     with taken_over(pair, api, plane, namespace, 42) as probe:
-        pair.at_one.process.pause()
-        gap = probe.write_to_row()
-        assert granted(pair.at_two)
-        pair.at_one.process.go_on()
+        with standing_still(pair.at_one.process):
+            gap = probe.write_to_row()
+            assert granted(pair.at_two)
     print(f"gap {gap * 1000:.0f} ms")
     assert gap < 6
 
@@ -122,13 +141,41 @@ def test_replica_killed(pair, api, plane, namespace):
     assert gap < 8
 
 
+@pytest.fixture(name="roamer")
+def primary_that_knows_both(pair):
+    """The only agent there is, with the addresses of both replicas."""
+    pair.at_one.kill()
+    pair.at_two.kill()
+    made = pair.setup.add_agent(address=f"127.0.0.1:{pair.one.agents}, 127.0.0.1:{pair.two.agents}")
+    try:
+        wait_for("it serves", lambda: granted(made))
+        yield made
+    finally:
+        made.kill()
+        pair.setup.agents.remove(made)
+        pair.at_one.start()
+        wait_for("the primary is at one", lambda: granted(pair.at_one))
+        pair.at_two.start()
+
+
+def test_an_agent_takes_its_account_along_when_its_replica_is_killed(pair, roamer, api, plane, namespace):
+    at, other = holder(pair)
+    with taken_over(pair, api, plane, namespace, 48) as probe:
+        at.kill()
+        gap = probe.write_to_row()
+        assert granted(roamer)
+        assert holder(pair)[0] is other
+        at.start()
+    print(f"gap {gap * 1000:.0f} ms")
+    assert gap < 5
+
+
 def test_replica_stopped_and_continued_lands_nothing_more(pair, api, plane, namespace):
     with taken_over(pair, api, plane, namespace, 44) as probe:
-        pair.one.process.pause()
-        gap = probe.write_to_row()
-        assert granted(pair.at_two)
-        _, term, _ = shard(pair.setup.database)
-        pair.one.process.go_on()
+        with standing_still(pair.one.process):
+            gap = probe.write_to_row()
+            assert granted(pair.at_two)
+            _, term, _ = shard(pair.setup.database)
         wait_for("it has noticed", lambda: "grant begins anew" in pair.one.process.text() or not granted(pair.at_one))
         assert probe.write_to_row() < 6
         assert shard(pair.setup.database)[1] == term, "the one that took over still has it"

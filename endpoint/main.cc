@@ -74,6 +74,7 @@ class Endpoint {
     if (const int failed = StartReplicas(); failed != 0) return failed;
     if (const int failed = StartAgents(); failed != 0) return failed;
     log::Info("fairlead-endpoint runs", {{"version", base::kVersion},
+                                         {"replica", store_->replica()},
                                          {"rest", config_.rest_address},
                                          {"agents", config_.agents_address},
                                          {"restPort", rest_->port()},

@@ -315,6 +315,8 @@ class MysqlConnection : public Connection {
       return absl::InternalError(base::StrCat("two statements at once: ", active_, " and ", next));
     }
     if (doomed_) return absl::UnavailableError("MariaDB: the transaction has failed");
+    // A server that went meanwhile fails nobody who comes when it is back.
+    if (!in_transaction_ && connection_ != nullptr && HungUp(mysql_get_socket(connection_))) Drop();
     if (connection_ != nullptr) return absl::OkStatus();
     if (in_transaction_)
       return absl::UnavailableError("MariaDB: the connection was lost in the transaction");

@@ -318,6 +318,10 @@ class PostgresConnection : public Connection {
 
   // There is a connection. A transaction does not outlive its own.
   absl::Status Usable() {
+    // A server that went meanwhile fails nobody who comes when it is back.
+    if (!in_transaction_ && active_ == nullptr && connection_ != nullptr &&
+        HungUp(PQsocket(connection_)))
+      Drop();
     if (connection_ != nullptr && PQstatus(connection_) == CONNECTION_OK) return absl::OkStatus();
     if (in_transaction_)
       return absl::UnavailableError("PostgreSQL: the connection was lost in the transaction");

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <poll.h>
+
 #include <chrono>
 
 #include "absl/status/status.h"
@@ -22,5 +24,11 @@ class Redial {
   std::chrono::steady_clock::time_point next_try_;
   absl::Status why_not_;
 };
+
+// Whether the other end has closed the connection of this socket, as far as the kernel knows.
+inline bool HungUp(int socket) {
+  pollfd end{socket, POLLRDHUP, 0};
+  return poll(&end, 1, 0) == 1 && (end.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+}
 
 }  // namespace fairlead::sql

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -41,6 +42,19 @@ std::vector<pid_t> Family(pid_t root) {
     }
   }
   return family;
+}
+
+// Whether every thread of the process is.
+bool Stopped(pid_t process) {
+  std::error_code gone;
+  const std::filesystem::directory_iterator tasks(base::StrCat("/proc/", process, "/task"), gone);
+  return std::all_of(begin(tasks), end(tasks), [](const auto& task) {
+    std::ifstream file(task.path() / "stat");
+    std::string line;
+    std::getline(file, line);
+    const size_t state = line.rfind(')') + 2;
+    return state >= line.size() || line[state] == 'T';
+  });
 }
 
 }  // namespace
@@ -116,7 +130,16 @@ void DatabaseServer::Kill() {
   std::filesystem::remove(folder_ + "/data/postmaster.pid", ignored);
 }
 
-void DatabaseServer::Pause() { Signal(SIGSTOP); }
+// A signal is on its way for a while, to each thread: until they all stand still they may answer.
+void DatabaseServer::Pause() {
+  Signal(SIGSTOP);
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  const auto stand_still = [this] {
+    const std::vector<pid_t> family = Family(pid_);
+    return std::all_of(family.begin(), family.end(), Stopped);
+  };
+  while (!stand_still() && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+}
 void DatabaseServer::Continue() { Signal(SIGCONT); }
 
 void DatabaseServer::Signal(int number) const {

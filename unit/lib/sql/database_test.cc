@@ -280,6 +280,21 @@ TEST_P(Server, AKilledServerIsUnavailableAndFoundAgainWithNothingHalfDone) {
   db_->Rollback();
 }
 
+TEST_P(Server, AServerThatWasRestartedFailsNoStatementThatComesAfter) {
+  test::DatabaseServer server(GetParam());
+  ASSERT_EQ(server.Start(), absl::OkStatus());
+  options_ = *server.MakeDatabase();
+  db_ = OpenOne();
+  MakeTable("i ${int}");
+  ASSERT_EQ(Insert(1), absl::OkStatus());
+  for (int restart = 0; restart < 2; ++restart) {
+    server.Kill();
+    ASSERT_EQ(server.Start(), absl::OkStatus());
+    EXPECT_EQ(Insert(2), absl::OkStatus());
+    EXPECT_EQ(Count(*db_), restart + 2);
+  }
+}
+
 TEST_P(Server, AServerThatIsSilentIsGivenUp) {
   test::DatabaseServer server(GetParam());
   ASSERT_EQ(server.Start(), absl::OkStatus());
