@@ -22,7 +22,7 @@ struct WriterThreadOptions {
   size_t queue_bytes = size_t{64} << 20;
   size_t group_bytes = size_t{4} << 20;  // most in one transaction
   base::Duration retry_first = base::milliseconds(100);
-  base::Duration retry_most = base::seconds(10);
+  base::Duration retry_most = base::seconds(1);
   WriterOptions writer;
 };
 
