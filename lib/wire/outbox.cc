@@ -92,10 +92,17 @@ void Outbox::SnapshotBegin(int watch, v1::SnapshotBegin begin, base::Time now) {
   begin.set_watch(state.watch.name);
   begin.set_rules_hash(state.watch.rules_hash);
   // What changes from now on is newer than the list, so it may not join what is pending from
-  // before.
-  for (const auto& [number, live] : live_) {
-    if (live.watch == watch && !live.mark) by_key_.erase(live.key);
-  }
+  // before. Of that, changes of an earlier history never were; the list is complete without them,
+  // and behind a position of before the restore nobody would ever find them.
+  std::erase_if(live_, [&](const auto& entry) {
+    const Live& live = entry.second;
+    if (live.watch != watch || live.mark) return false;
+    by_key_.erase(live.key);
+    if (live.change.history() >= begin.history()) return false;
+    pending_bytes_ -= live.bytes;
+    --state.live;
+    return true;
+  });
   // The end of the snapshot before may still wait behind other watches' pages: it goes first, as a
   // begin ends what it finds.
   for (auto part = parts_.begin(); part != parts_.end();) {

@@ -64,6 +64,7 @@ class Outbox {
   // Nothing at or before `seen` is missing.
   void Seen(int watch, uint64_t history, const std::string& seen, base::Time now);
 
+  // Pending changes of an earlier history than the snapshot's are dropped.
   void SnapshotBegin(int watch, agent::v1::SnapshotBegin begin, base::Time now);
   void SnapshotItem(int watch, agent::v1::SnapshotItem item, base::Time now);
   void DropPage(int watch);
