@@ -309,6 +309,16 @@ absl::Status BatchWriter::Delete(const Batch& batch, KindRow* kind, const Change
           base::SumTerm(KeyOf(kind->kind, change.name_space, change.name), stored->hash);
     }
   }
+  if (!stored) {
+    // Known to be gone later: a list's end, or a delete that came before, said so.
+    FAIRLEAD_ASSIGN_OR_RETURN(const bool buried,
+                              BuriedLater(kind->id, change.name_space, change.name, change.history,
+                                          change.resource_version));
+    if (buried) {
+      ++result->outdated;
+      return absl::OkStatus();
+    }
+  }
   // Also without a row: a page that was read before the delete may still bring the object.
   return Bury(kind->id, change.name_space, change.name, change.history, change.resource_version,
               batch.seq);
