@@ -1,10 +1,14 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -59,6 +63,48 @@ class Statement {
   }
 };
 
+// Parameters of one statement for many rows, in order: integers, text and Blob, of each parameter
+// the same in every row. Text and bytes must outlive what is done with it.
+class RowValues {
+ public:
+  struct Value {
+    enum class Type { kInteger, kText, kBytes };
+    Type type = Type::kInteger;
+    int64_t integer = 0;
+    std::string_view bytes;
+  };
+  explicit RowValues(size_t columns) : columns_(columns) {}
+  // One row, of as many values as there are columns.
+  template <typename... Values>
+  void Add(const Values&... values) {
+    (values_.push_back(ValueOf(values)), ...);
+  }
+  [[nodiscard]] size_t columns() const { return columns_; }
+  [[nodiscard]] size_t rows() const { return values_.size() / columns_; }
+  [[nodiscard]] std::span<const Value> row(size_t index) const {
+    return std::span(values_).subspan(index * columns_, columns_);
+  }
+
+ private:
+  template <typename T>
+  static Value ValueOf(const T& value) {
+    if constexpr (std::is_same_v<T, Blob>) {
+      return {Value::Type::kBytes, 0, value.bytes};
+    } else if constexpr (std::is_integral_v<T>) {
+      return {Value::Type::kInteger, static_cast<int64_t>(value), {}};
+    } else {
+      return {Value::Type::kText, 0, value};
+    }
+  }
+  size_t columns_;
+  std::vector<Value> values_;
+};
+
+void BindRow(Statement& statement, std::span<const RowValues::Value> row);
+
+// One row's values of a PairLookup's two columns.
+using TextPair = std::pair<std::string_view, std::string_view>;
+
 // How much a commit waits for: kFull survives power loss; kNormal survives the process's death and
 // can lose the last commits (never their order or integrity) with the machine's.
 enum class Durability { kFull, kNormal };
@@ -82,6 +128,17 @@ class Connection {
   [[nodiscard]] virtual absl::StatusOr<StatementPtr> Prepare(std::string_view sql) = 0;
   // One or more statements without parameters or rows.
   virtual absl::Status Execute(std::string_view sql) = 0;
+  // Runs a statement that gives no rows once for each of `rows`, in order and in as few round trips
+  // as the database allows: PostgreSQL in a pipeline, MariaDB as one bulk execution, SQLite row by
+  // row. After an error the rows before it may have been written: for transactions only. At most
+  // kMostRows and some MiB at a time.
+  virtual absl::Status RunMany(std::string_view sql, const RowValues& rows);
+  static constexpr size_t kMostRows = 500;
+  // The rows that `what` looks up, ready to Step(); in any order, one that is asked for twice
+  // perhaps twice. At least one pair, at most kMostRows, which must outlive the statement.
+  [[nodiscard]] virtual absl::StatusOr<StatementPtr> SelectPairs(const PairLookup& what,
+                                                                 std::span<const TextPair> pairs,
+                                                                 int64_t number);
   // Rows changed by the last finished INSERT, UPDATE or DELETE.
   [[nodiscard]] virtual int64_t Changes() const = 0;
   // The number that the last INSERT made for ${id}.

@@ -98,6 +98,25 @@ std::string Dialect::DeleteSome(std::string_view table, std::string_view conditi
                       table, " WHERE ", condition, " LIMIT ?)");
 }
 
+// Without statistics SQLite and PostgreSQL take any index that begins with the number and read all
+// that have it. So the pairs come first and each looks its rows up; PostgreSQL takes them as two
+// arrays. MariaDB looks a list up pair by pair, and would compare a join's pairs with all rows.
+std::string Dialect::SelectPairs(const PairLookup& what, size_t count) const {
+  const std::string select = base::StrCat("SELECT ", what.columns, " FROM ");
+  std::string marks;
+  for (size_t i = 0; i < count; ++i) marks += i == 0 ? "(?, ?)" : ", (?, ?)";
+  if (engine == Engine::kMysql) {
+    return base::StrCat(select, what.table, " WHERE (", what.first, ", ", what.second, ") IN (",
+                        marks, ") AND ", what.number, " = ?");
+  }
+  const std::string pairs =
+      engine == Engine::kPostgres
+          ? "unnest(?::text[], ?::text[]) AS pairs (pair_1, pair_2)"
+          : base::StrCat("(SELECT column1 AS pair_1, column2 AS pair_2 FROM (VALUES ", marks, "))");
+  return base::StrCat(select, pairs, " CROSS JOIN ", what.table, " WHERE ", what.first,
+                      " = pair_1 AND ", what.second, " = pair_2 AND ", what.number, " = ?");
+}
+
 const Dialect& Dialect::Sqlite() {
   static const auto* dialect = new Dialect{.engine = Engine::kSqlite,
                                            .id = "INTEGER PRIMARY KEY AUTOINCREMENT",

@@ -1,9 +1,18 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
 namespace fairlead::sql {
+
+// Rows with one number in a column and one of many pairs of text in two others, in a table with an
+// index of the three.
+struct PairLookup {
+  std::string_view columns;  // that are read, as "a, b, c"
+  std::string_view table;
+  std::string_view number, first, second;
+};
 
 // What differs between databases in text. Lists of columns are written "a, b, c".
 struct Dialect {
@@ -29,6 +38,8 @@ struct Dialect {
   [[nodiscard]] std::string InsertIfAbsent(std::string_view table, std::string_view columns) const;
   // Deletes rows for which `condition` holds, at most as many as the last parameter says.
   [[nodiscard]] std::string DeleteSome(std::string_view table, std::string_view condition) const;
+  // The parameters are `count` pairs and the number.
+  [[nodiscard]] std::string SelectPairs(const PairLookup& what, size_t count) const;
 
   static const Dialect& Sqlite();
   static const Dialect& Postgres();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "lib/base/status.h"
+#include "lib/sql/postgres_text.h"
 #include "lib/sql/redial.h"
 #include "lib/sql/statement_cache.h"
 
@@ -26,43 +27,9 @@ struct FreeResult {
 };
 using Result = std::unique_ptr<PGresult, FreeResult>;
 
-// By SQLSTATE (PostgreSQL documentation, appendix A): a whole code, or its class.
-absl::StatusCode CodeOf(std::string_view state) {
-  const std::string_view of_class = state.substr(0, 2);
-  if (state == "53100" || state == "53200" || state == "53400")
-    return absl::StatusCode::kResourceExhausted;
-  if (of_class == "23") return absl::StatusCode::kAlreadyExists;
-  if (of_class == "22" || of_class == "54") return absl::StatusCode::kOutOfRange;
-  if (state == "XX001" || state == "XX002") return absl::StatusCode::kDataLoss;
-  // Read only: a server that stopped being the primary; another connection may find the new one.
-  if (of_class == "08" || of_class == "53" || of_class == "57" || of_class == "40" ||
-      of_class == "55" || state == "25006" || state == "25P02" || state == "25P03" ||
-      state.empty()) {
-    return absl::StatusCode::kUnavailable;
-  }
-  if (of_class == "28" || of_class == "3D" || state == "42501")
-    return absl::StatusCode::kFailedPrecondition;
-  return absl::StatusCode::kInternal;
-}
-
 std::string_view Trimmed(std::string_view text) {
   while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
   return text;
-}
-
-// "$1" for each question mark that is not in quotes.
-std::string Numbered(std::string_view sql, int* parameters) {
-  std::string out;
-  bool quoted = false;
-  for (const char c : sql) {
-    if (c == '\'') quoted = !quoted;
-    if (c == '?' && !quoted) {
-      out += base::StrCat("$", ++*parameters);
-    } else {
-      out += c;
-    }
-  }
-  return out;
 }
 
 // A statement's name at the server. Numbers of one Connection never come twice.
@@ -72,9 +39,11 @@ class PostgresConnection;
 
 class PostgresStatement : public Statement {
  public:
+  // `once`: what is sent with every execution instead of the name of a prepared statement; "" = it
+  // is prepared.
   PostgresStatement(PostgresConnection* connection, std::string key, uint64_t number,
-                    int parameters)
-      : connection_(connection), key_(std::move(key)), number_(number) {
+                    int parameters, std::string once = {})
+      : connection_(connection), key_(std::move(key)), number_(number), once_(std::move(once)) {
     values_.resize(parameters);
   }
 
@@ -87,6 +56,10 @@ class PostgresStatement : public Statement {
     values_.at(index) = {.bytes = value, .binary = true};
   }
   void BindNull(int index) override { values_.at(index) = {.null = true}; }
+  // The statement keeps the bytes.
+  void BindOwned(int index, std::string bytes) {
+    values_.at(index) = {.digits = std::move(bytes), .owned = true, .binary = true};
+  }
   absl::StatusOr<bool> Step() override;
   void Reset() override;
 
@@ -112,19 +85,23 @@ class PostgresStatement : public Statement {
   }
   [[nodiscard]] const std::string& key() const { return key_; }
   [[nodiscard]] uint64_t number() const { return number_; }
+  [[nodiscard]] bool prepared() const { return once_.empty(); }
+  // With what is bound, to the server; what comes back is for the caller.
+  bool Send(PGconn* connection);
 
  private:
   struct Value {
     std::string digits;
     std::string_view bytes;
+    bool owned = false;  // in `digits`
     bool binary = false;
     bool null = false;
   };
-  bool Send(PGconn* connection);
 
   PostgresConnection* const connection_;
   const std::string key_;
   const uint64_t number_;
+  const std::string once_;
   std::vector<Value> values_;
   Result row_;
   bool running_ = false;
@@ -154,6 +131,37 @@ class PostgresConnection : public Connection {
     FAIRLEAD_RETURN_IF_ERROR(Idle(sql));
     if (PQsendQuery(connection_, std::string(sql).c_str()) == 0) return Lost(sql);
     return Finish(sql);
+  }
+
+  // Not prepared: a plan that is kept is one of the first executions. It is of the table as it was
+  // then, perhaps empty, and reads all rows with the number for each pair when that has grown.
+  absl::StatusOr<StatementPtr> SelectPairs(const PairLookup& what, std::span<const TextPair> pairs,
+                                           int64_t number) override {
+    FAIRLEAD_RETURN_IF_ERROR(Usable());
+    std::string key = dialect().SelectPairs(what, pairs.size());
+    int parameters = 0;
+    std::string text = Numbered(key, &parameters);
+    auto* statement =
+        new PostgresStatement(this, std::move(key), ++statements_, parameters, std::move(text));
+    StatementPtr out(statement, GiveBack{this});
+    statement->BindOwned(0, TextArray(pairs, &TextPair::first));
+    statement->BindOwned(1, TextArray(pairs, &TextPair::second));
+    statement->BindInt(2, number);
+    return out;
+  }
+
+  absl::Status RunMany(std::string_view sql, const RowValues& rows) override {
+    FAIRLEAD_ASSIGN_OR_RETURN(const StatementPtr prepared, Prepare(sql));
+    auto* statement = static_cast<PostgresStatement*>(prepared.get());
+    FAIRLEAD_RETURN_IF_ERROR(Start(statement));
+    const absl::Status done = Pipeline(statement, rows);
+    if (connection_ != nullptr && PQexitPipelineMode(connection_) == 0) {
+      Drop();
+      Ended();
+      return done.ok() ? absl::UnavailableError("PostgreSQL: a pipeline did not end") : done;
+    }
+    Ended();
+    return done;
   }
 
   [[nodiscard]] int64_t Changes() const override { return changes_; }
@@ -233,7 +241,7 @@ class PostgresConnection : public Connection {
   absl::Status ErrorOf(const PGresult* result, std::string_view doing) {
     const char* state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
     const std::string_view code = state != nullptr ? state : "";
-    const absl::Status status(CodeOf(code),
+    const absl::Status status(PostgresCodeOf(code),
                               base::StrCat("PostgreSQL: ", doing.substr(0, 60), ": ",
                                            Trimmed(PQresultErrorMessage(result)), " (", code, ")"));
     if (code == "25006" && !options_.read_only) Drop();
@@ -290,23 +298,52 @@ class PostgresConnection : public Connection {
   void Return(Statement* statement) override {
     std::unique_ptr<PostgresStatement> owned(static_cast<PostgresStatement*>(statement));
     owned->Reset();
-    if (owned->number() <= gone_) return;
+    if (owned->number() <= gone_ || !owned->prepared()) return;
     const auto left = cache_.Keep(std::move(owned));
     if (left != nullptr) Execute(base::StrCat("DEALLOCATE ", NameOf(left->number()))).IgnoreError();
   }
 
  private:
+  // No plan may read a whole table where there is an index: plans are kept, and those made of a
+  // table that was still small would be used until the server's statistics notice that it has
+  // grown.
   absl::Status SetUp() {
     const std::string settings = base::StrCat(
         "SET statement_timeout TO ", options_.statement_timeout_ms,
         "; SET lock_timeout TO 5000; SET idle_in_transaction_session_timeout TO ",
         options_.idle_in_transaction_timeout_ms,
-        "; SET default_transaction_isolation TO 'read committed'; SET synchronous_commit TO ",
+        "; SET default_transaction_isolation TO 'read committed'; SET enable_seqscan TO off"
+        "; SET synchronous_commit TO ",
         wanted_durability_ == Durability::kFull ? "on" : "off",
         options_.read_only ? "; SET default_transaction_read_only TO on" : "");
     durability_ = wanted_durability_;
     if (PQsendQuery(connection_, settings.c_str()) == 0) return Lost("set up");
     return Finish("set up");
+  }
+
+  // All rows, then all answers: a few bytes each, which fit what the system keeps for a socket; the
+  // library reads meanwhile if not. The first error is the answer; the server skips what is behind.
+  absl::Status Pipeline(PostgresStatement* statement, const RowValues& rows) {
+    const std::string& sql = statement->key();
+    if (PQenterPipelineMode(connection_) == 0) return Lost(sql);
+    for (size_t i = 0; i < rows.rows(); ++i) {
+      BindRow(*statement, rows.row(i));
+      if (!statement->Send(connection_)) return Lost(sql);
+    }
+    if (PQpipelineSync(connection_) == 0) return Lost(sql);
+    absl::Status status;
+    for (;;) {
+      FAIRLEAD_ASSIGN_OR_RETURN(const Result result, Next(sql));
+      if (result == nullptr) {  // the end of one row's answer
+        if (PQstatus(connection_) == CONNECTION_OK) continue;
+        return status.ok() ? Lost(sql) : status;
+      }
+      const ExecStatusType kind = PQresultStatus(result.get());
+      if (kind == PGRES_PIPELINE_SYNC) return status;
+      if (kind == PGRES_COMMAND_OK || kind == PGRES_PIPELINE_ABORTED || !status.ok()) continue;
+      status = ErrorOf(result.get(), sql);
+      if (connection_ == nullptr) return status;
+    }
   }
 
   absl::Status Open(const char* begin) {
@@ -376,22 +413,27 @@ bool PostgresStatement::Send(PGconn* connection) {
   std::vector<const char*> values;
   std::vector<int> lengths, formats;
   for (const Value& one : values_) {
-    const char* bytes = one.bytes.data() != nullptr ? one.bytes.data() : "";
-    values.push_back(one.null ? nullptr : one.binary ? bytes : one.digits.c_str());
-    lengths.push_back(static_cast<int>(one.bytes.size()));
+    const std::string_view bytes = one.owned ? std::string_view(one.digits) : one.bytes;
+    const char* data = bytes.data() != nullptr ? bytes.data() : "";
+    values.push_back(one.null ? nullptr : one.binary ? data : one.digits.c_str());
+    lengths.push_back(static_cast<int>(bytes.size()));
     formats.push_back(one.binary ? 1 : 0);
   }
-  return PQsendQueryPrepared(connection, NameOf(number_).c_str(), static_cast<int>(values.size()),
-                             values.data(), lengths.data(), formats.data(),
-                             /*resultFormat=*/1) != 0 &&
-         PQsetSingleRowMode(connection) != 0;
+  const auto count = static_cast<int>(values.size());
+  constexpr int kBinary = 1;
+  if (!prepared()) {
+    return PQsendQueryParams(connection, once_.c_str(), count, nullptr, values.data(),
+                             lengths.data(), formats.data(), kBinary) != 0;
+  }
+  return PQsendQueryPrepared(connection, NameOf(number_).c_str(), count, values.data(),
+                             lengths.data(), formats.data(), kBinary) != 0;
 }
 
 absl::StatusOr<bool> PostgresStatement::Step() {
   if (!running_) {
     FAIRLEAD_RETURN_IF_ERROR(connection_->Start(this));
     running_ = true;
-    if (!Send(connection_->raw())) {
+    if (!Send(connection_->raw()) || PQsetSingleRowMode(connection_->raw()) == 0) {
       absl::Status lost = connection_->Lost(key_);
       Reset();
       return lost;

@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <future>
 #include <string>
+#include <vector>
 
 #include "lib/base/strings.h"
 #include "lib/sql/migrator.h"
@@ -166,6 +168,154 @@ TEST_P(Database, AStatementIsCompiledOnceAndBeginsAnew) {
   ASSERT_TRUE(*again->Step());
   EXPECT_EQ(again->Int(0), 1);
 }
+
+TEST_P(Database, ManyRowsAreWrittenAsTheyAreAndInOrder) {
+  MakeTable("n ${name} NOT NULL PRIMARY KEY, i ${int}, s ${text}, b ${bytes}");
+  const std::string bytes("\0\xff\x01'\\", 5);
+  const std::string large(300'000, '\x07');
+  RowValues rows(4);
+  rows.Add(std::string_view("a"), int64_t{-5'000'000'000}, std::string_view("h\xc3\xa9"),
+           Blob{bytes});
+  rows.Add(std::string_view("b"), 1, std::string_view(), Blob{large});
+  rows.Add(std::string_view("a "), 2, std::string_view("x"), Blob{});
+  rows.Add(std::string_view("b"), 3, std::string_view("last"), Blob{large});
+  const std::string upsert = db_->dialect().Upsert("t", "n", "", "i, s, b");
+  for (int twice = 0; twice < 2; ++twice) {
+    ASSERT_EQ(db_->Begin(), absl::OkStatus());
+    ASSERT_EQ(db_->RunMany(upsert, rows), absl::OkStatus());
+    ASSERT_EQ(db_->Commit(), absl::OkStatus());
+  }
+  auto query = *db_->Prepare("SELECT n, i, s, b FROM t ORDER BY n");
+  ASSERT_TRUE(*query->Step());
+  EXPECT_EQ(query->Int(1), -5'000'000'000);
+  EXPECT_EQ(query->Text(2), "h\xc3\xa9");
+  EXPECT_EQ(query->Text(3), bytes);
+  ASSERT_TRUE(*query->Step());
+  EXPECT_EQ(query->Text(0), "a ");
+  EXPECT_EQ(query->Text(3), "");
+  EXPECT_FALSE(query->IsNull(3));
+  ASSERT_TRUE(*query->Step());
+  EXPECT_EQ(query->Int(1), 3);
+  EXPECT_EQ(query->Text(2), "last");
+  EXPECT_EQ(query->Text(3), large);
+  EXPECT_FALSE(*query->Step());
+  query.reset();
+  ASSERT_EQ(sql::Run(*db_, upsert, std::string_view("c"), 1, std::string_view("alone"), Blob{bytes})
+                .status(),
+            absl::OkStatus())
+      << "the statement is one for single rows still";
+  EXPECT_EQ(Count(*db_), 4);
+}
+
+TEST_P(Database, OfManyRowsTheRefusedOneIsTheErrorAndTheTransactionGoesOnFromItsSavepoint) {
+  MakeTable("i ${int} NOT NULL UNIQUE");
+  ASSERT_EQ(db_->Begin(), absl::OkStatus());
+  ASSERT_EQ(Insert(7), absl::OkStatus());
+  ASSERT_EQ(db_->Savepoint("many"), absl::OkStatus());
+  RowValues rows(1);
+  for (int i = 0; i < 300; ++i) rows.Add(i % 250);
+  const absl::Status refused = db_->RunMany("INSERT INTO t (i) VALUES (?)", rows);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kAlreadyExists) << refused;
+  ASSERT_EQ(db_->RollbackToSavepoint("many"), absl::OkStatus());
+  RowValues others(1);
+  for (int i = 100; i < 400; ++i) others.Add(i);
+  ASSERT_EQ(db_->RunMany("INSERT INTO t (i) VALUES (?)", others), absl::OkStatus());
+  ASSERT_EQ(db_->Commit(), absl::OkStatus());
+  EXPECT_EQ(Count(*db_), 301);
+}
+
+class Pairs : public Database {
+ protected:
+  static constexpr PairLookup kLookup = {"i, a, b", "t", "i", "a", "b"};
+  Pairs() {
+    MakeTable("i ${int} NOT NULL, a ${name} NOT NULL, b ${name} NOT NULL, seq ${int} NOT NULL");
+    for (const char* index :
+         {"CREATE UNIQUE INDEX t_all ON t (i, a, b)", "CREATE INDEX t_seq ON t (i, seq)"}) {
+      EXPECT_EQ(db_->Execute(index), absl::OkStatus());
+    }
+  }
+  void Fill(int64_t i, const std::vector<TextPair>& pairs) {
+    RowValues rows(4);
+    for (const auto& [a, b] : pairs) rows.Add(i, a, b, 1);
+    EXPECT_EQ(db_->RunMany("INSERT INTO t (i, a, b, seq) VALUES (?, ?, ?, ?)", rows),
+              absl::OkStatus());
+  }
+  std::vector<std::string> Find(const std::vector<TextPair>& pairs, int64_t i) {
+    std::vector<std::string> found;
+    auto query = db_->SelectPairs(kLookup, pairs, i);
+    EXPECT_TRUE(query.ok()) << query.status();
+    for (;;) {
+      const auto row = (*query)->Step();
+      EXPECT_TRUE(row.ok()) << row.status();
+      if (!row.ok() || !*row) break;
+      EXPECT_EQ((*query)->Int(0), i);
+      found.push_back(base::StrCat((*query)->Text(1), "/", (*query)->Text(2)));
+    }
+    std::sort(found.begin(), found.end());
+    found.erase(std::unique(found.begin(), found.end()), found.end());
+    return found;
+  }
+};
+
+TEST_P(Pairs, AreFoundWithTheirNumberAndByteByByte) {
+  Fill(1, {{"a", "b"}, {"a", "c"}, {"b", "a"}, {"", "d"}, {"a", "b "}, {"\xc3\xa9", "{\",\\"}});
+  Fill(2, {{"a", "b"}, {"x", "y"}});
+  using Found = std::vector<std::string>;
+  EXPECT_EQ(Find({{"a", "b"}, {"x", "y"}, {"b", "b"}}, 1), Found({"a/b"}));
+  EXPECT_EQ(Find({{"a", "b"}, {"x", "y"}, {"b", "b"}}, 2), Found({"a/b", "x/y"}));
+  EXPECT_EQ(Find({{"", "d"}}, 1), Found({"/d"}));
+  EXPECT_EQ(Find({{"A", "b"}, {"a", "b "}, {"\xc3\xa9", "{\",\\"}}, 1),
+            Found({"a/b ", "\xc3\xa9/{\",\\"}));
+  EXPECT_EQ(Find({{"no", "row"}, {"no", "one"}}, 1), Found());
+}
+
+TEST_P(Pairs, AreAsManyAsRowsOfOneGroup) {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < Connection::kMostRows; ++i) names.push_back(base::StrCat("name-", i));
+  std::vector<TextPair> pairs;
+  for (const std::string& name : names) pairs.emplace_back("ns", name);
+  Fill(1, pairs);
+  EXPECT_EQ(Find(pairs, 1).size(), Connection::kMostRows);
+}
+
+// Another index begins with the number as well. Who takes that reads every row of a kind for each
+// object of a batch: minutes for the first sync of a large cluster.
+TEST_P(Pairs, AreLookedUpInTheIndexOfAllThree) {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < Connection::kMostRows; ++i) names.push_back(base::StrCat("name-", i));
+  for (const std::string& space : names) {
+    if (space.size() > 6) break;  // the first ten
+    std::vector<TextPair> pairs;
+    for (const std::string& name : names) pairs.emplace_back(space, name);
+    Fill(1, pairs);
+  }
+  std::string sql = db_->dialect().SelectPairs(kLookup, 2);
+  const std::string_view first = "?::text[]";
+  for (const std::string_view mark : {first, first, std::string_view("= ?")}) {
+    const size_t at = sql.find(mark);
+    if (at == std::string::npos) continue;
+    sql.replace(at, mark.size(), mark == first ? "ARRAY['name-1', 'name-2']" : "= 1");
+  }
+  for (size_t at = 0, i = 1; (at = sql.find('?')) != std::string::npos; ++i)
+    sql.replace(at, 1, base::StrCat("'name-", i, "'"));
+  auto query = db_->Prepare(
+      base::StrCat(GetParam() == Engine::kSqlite ? "EXPLAIN QUERY PLAN " : "EXPLAIN ", sql));
+  ASSERT_TRUE(query.ok()) << query.status();
+  std::string plan;
+  while (*(*query)->Step()) {
+    if (GetParam() == Engine::kMysql) {
+      plan += base::StrCat((*query)->Text(5), "\n");  // "key"
+    } else {
+      plan += base::StrCat((*query)->Text(GetParam() == Engine::kSqlite ? 3 : 0), "\n");
+    }
+  }
+  EXPECT_NE(plan.find("t_all"), std::string::npos) << plan;
+  EXPECT_EQ(plan.find("t_seq"), std::string::npos) << plan;
+}
+
+INSTANTIATE_TEST_SUITE_P(Databases, Pairs,
+                         testing::Values(Engine::kSqlite, Engine::kPostgres, Engine::kMysql),
+                         [](const auto& info) { return test::NameOf(info.param); });
 
 constexpr Migration kOne = {1, 1, "first",
                             "CREATE TABLE IF NOT EXISTS t (id ${id}, n ${name} NOT NULL, k ${key});"
