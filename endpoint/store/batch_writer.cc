@@ -21,16 +21,11 @@ BatchWriter::BatchWriter(sql::Connection* connection, const base::Clock* clock,
     : connection_(connection),
       clock_(clock),
       options_(options),
-      put_object_(connection->dialect().Upsert(
-          "objects", "kind, namespace, name", "object_key",
-          "uid, history, resource_version, content_hash, application, seq, held, changed_ms, "
-          "body")),
+      table_(connection, clock, options.compression_level),
       put_position_(
           connection->dialect().Upsert("positions", "kind, watch", "",
                                        "history, resource_version, rules_hash, row_count, row_sum, "
-                                       "fresh_ms, verified_ms, anchors")),
-      bury_(connection->dialect().Upsert("tombstones", "kind, namespace, name", "",
-                                         "history, resource_version, seq, deleted_ms")) {}
+                                       "fresh_ms, verified_ms, anchors")) {}
 
 BatchWriter::Order BatchWriter::Compare(uint64_t history, const std::string& version,
                                         uint64_t other_history, const std::string& other_version) {
@@ -44,6 +39,7 @@ BatchWriter::Order BatchWriter::Compare(uint64_t history, const std::string& ver
 absl::Status BatchWriter::Apply(const Batch& batch, Rows rows, BatchResult* result) {
   rows_ = rows;
   kinds_.clear();
+  plan_.Clear();
   const std::string account = base::ToBytes(batch.shard.account);
   int64_t shard_id = 0;
   {
@@ -59,10 +55,12 @@ absl::Status BatchWriter::Apply(const Batch& batch, Rows rows, BatchResult* resu
     FAIRLEAD_ASSIGN_OR_RETURN(KindRow row, LoadKind(shard_id, kind));
     kinds_.push_back(std::move(row));
   }
-  for (const Entry& entry : batch.entries) {
+  for (size_t i = 0; i < batch.entries.size(); ++i) {
+    FAIRLEAD_RETURN_IF_ERROR(Prepare(batch, i));
     FAIRLEAD_RETURN_IF_ERROR(
-        std::visit([&](const auto& one) { return OnEntry(batch, one, result); }, entry));
+        std::visit([&](const auto& one) { return OnEntry(batch, one, result); }, batch.entries[i]));
   }
+  FAIRLEAD_RETURN_IF_ERROR(Flush(batch));
   for (KindRow& kind : kinds_) FAIRLEAD_RETURN_IF_ERROR(SavePositions(&kind));
   return absl::OkStatus();
 }
@@ -157,70 +155,59 @@ BatchWriter::PositionRow* BatchWriter::PositionOf(KindRow* kind, const std::stri
   return &found->second;
 }
 
-absl::StatusOr<std::optional<BatchWriter::Stored>> BatchWriter::Find(int64_t kind_id,
-                                                                     const std::string& name_space,
-                                                                     const std::string& name) {
-  FAIRLEAD_ASSIGN_OR_RETURN(
-      const auto query,
-      connection_->Prepare(
-          "SELECT id, uid, history, resource_version, content_hash, held FROM objects "
-          "WHERE kind = ? AND namespace = ? AND name = ?"));
-  sql::Bind(*query, kind_id, name_space, name);
-  FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
-  if (!row) return std::optional<Stored>();
-  Stored stored;
-  stored.id = query->Int(0);
-  stored.uid = std::string(query->Text(1));
-  stored.history = static_cast<uint64_t>(query->Int(2));
-  stored.resource_version = std::string(query->Text(3));
-  stored.hash = query->Number128(4);
-  stored.held = query->Int(5) != 0;
-  return std::optional<Stored>(std::move(stored));
-}
-
-absl::StatusOr<bool> BatchWriter::BuriedLater(int64_t kind_id, const std::string& name_space,
-                                              const std::string& name, uint64_t history,
-                                              const std::string& version) {
-  FAIRLEAD_ASSIGN_OR_RETURN(
-      const auto query,
-      connection_->Prepare("SELECT history, resource_version FROM tombstones WHERE kind = ? AND "
-                           "namespace = ? AND name = ?"));
-  sql::Bind(*query, kind_id, name_space, name);
-  FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
-  if (!row) return false;
-  return Compare(history, version, static_cast<uint64_t>(query->Int(0)),
-                 std::string(query->Text(1))) != Order::kNewer;
-}
-
-absl::Status BatchWriter::Bury(int64_t kind_id, const std::string& name_space,
-                               const std::string& name, uint64_t history,
-                               const std::string& version, uint64_t seq) {
-  return sql::Run(*connection_, bury_, kind_id, name_space, name, history, version, seq,
-                  clock_->WallMs())
-      .status();
-}
-
-// An equal row is not written again, but for two things: it is not held any more, and in another
-// history it has another version. With the old one it would be an anchor that proves nothing, and
-// every start would be a list.
-absl::Status BatchWriter::Confirm(const Stored& stored, uint64_t history,
-                                  const std::string& version) {
-  if (history > stored.history) {
-    return sql::Run(*connection_,
-                    "UPDATE objects SET held = 0, history = ?, resource_version = ? WHERE id = ?",
-                    history, version, stored.id)
-        .status();
+// A page's keys are read at once, and those of all changes up to the next end of a snapshot. With
+// every object alone nothing is: the plan ends with each of them.
+absl::Status BatchWriter::Prepare(const Batch& batch, size_t entry) {
+  if (std::holds_alternative<SnapshotEnd>(batch.entries[entry])) return Flush(batch);
+  if (rows_ == Rows::kEachAlone) return absl::OkStatus();
+  if (const auto* page = std::get_if<SnapshotPage>(&batch.entries[entry])) {
+    const Snapshot* snapshot = FindSnapshot(batch, page->snapshot_id);
+    const KindRow* kind = snapshot != nullptr ? KindOf(*snapshot) : nullptr;
+    if (kind == nullptr) return absl::OkStatus();  // for the entry to say
+    std::vector<ObjectName> names;
+    for (const SnapshotItem& item : page->items) names.push_back({item.name_space, item.name});
+    return table_.Load(kind->id, names, &plan_);
   }
-  if (!stored.held) return absl::OkStatus();
-  return sql::Run(*connection_, "UPDATE objects SET held = 0 WHERE id = ?", stored.id).status();
+  const auto* first = std::get_if<Change>(&batch.entries[entry]);
+  if (first == nullptr || first->kind >= kinds_.size() ||
+      plan_.Has({kinds_[first->kind].id, {first->name_space, first->name}})) {
+    return absl::OkStatus();
+  }
+  std::vector<std::vector<ObjectName>> names(kinds_.size());
+  for (size_t i = entry; i < batch.entries.size(); ++i) {
+    if (std::holds_alternative<SnapshotEnd>(batch.entries[i])) break;
+    const auto* change = std::get_if<Change>(&batch.entries[i]);
+    if (change != nullptr && change->kind < kinds_.size())
+      names[change->kind].push_back({change->name_space, change->name});
+  }
+  for (size_t i = 0; i < names.size(); ++i)
+    FAIRLEAD_RETURN_IF_ERROR(table_.Load(kinds_[i].id, names[i], &plan_));
+  return absl::OkStatus();
+}
+
+absl::Status BatchWriter::Flush(const Batch& batch) {
+  const absl::Status written = table_.Write(plan_, batch.seq);
+  plan_.Clear();
+  return written;
+}
+
+absl::StatusOr<RowState> BatchWriter::Find(const RowKey& key) {
+  FAIRLEAD_RETURN_IF_ERROR(table_.Load(key.kind_id, {key.object}, &plan_));
+  return plan_.State(key);
+}
+
+bool BatchWriter::BuriedLater(const RowState& state, uint64_t history, const std::string& version) {
+  return state.tombstone && Compare(history, version, state.tombstone->history,
+                                    state.tombstone->resource_version) != Order::kNewer;
 }
 
 absl::Status BatchWriter::Upsert(const Batch& batch, KindRow* kind, const Row& row,
                                  BatchResult* result) {
-  const U128 key = KeyOf(kind->kind, *row.name_space, *row.name);
-  MarkSeen(batch, *kind, key);
-  FAIRLEAD_ASSIGN_OR_RETURN(const std::optional<Stored> stored,
-                            Find(kind->id, *row.name_space, *row.name));
+  const U128 object_key = KeyOf(kind->kind, *row.name_space, *row.name);
+  MarkSeen(batch, *kind, object_key);
+  const RowKey key{kind->id, {*row.name_space, *row.name}};
+  FAIRLEAD_ASSIGN_OR_RETURN(const RowState state, Find(key));
+  const std::optional<StoredRow>& stored = state.row;
   if (stored) {
     const Order order =
         Compare(row.history, *row.resource_version, stored->history, stored->resource_version);
@@ -230,78 +217,66 @@ absl::Status BatchWriter::Upsert(const Batch& batch, KindRow* kind, const Row& r
     }
     if (stored->hash == row.hash && stored->uid == *row.uid) {
       ++result->unchanged;
-      return Confirm(*stored, row.history, *row.resource_version);
-    }
-  } else {
-    FAIRLEAD_ASSIGN_OR_RETURN(const bool buried, BuriedLater(kind->id, *row.name_space, *row.name,
-                                                             row.history, *row.resource_version));
-    if (buried) {
-      ++result->outdated;
+      plan_.Confirm(key, row.history, *row.resource_version);
       return absl::OkStatus();
     }
+  } else if (BuriedLater(state, row.history, *row.resource_version)) {
+    ++result->outdated;
+    return absl::OkStatus();
   }
-  FAIRLEAD_ASSIGN_OR_RETURN(const bool written, StoreOrRefuse(batch, *kind, key, row, result));
+  const RowContent content{object_key, row.application, row.body, clock_->WallMs() - row.age_ms};
+  const StoredRow next{0, *row.uid, row.history, *row.resource_version, row.hash};
+  FAIRLEAD_ASSIGN_OR_RETURN(const bool written,
+                            StoreOrRefuse(batch, key, next, content, kind->kind, result));
   if (!written) return absl::OkStatus();
   ++result->written;
   if (PositionRow* position = PositionOf(kind, *row.name_space)) {
     if (stored) {
-      position->sum -= base::SumTerm(key, stored->hash);
+      position->sum -= base::SumTerm(object_key, stored->hash);
     } else {
       ++position->count;
     }
-    position->sum += base::SumTerm(key, row.hash);
+    position->sum += base::SumTerm(object_key, row.hash);
   }
-  if (stored) return absl::OkStatus();
-  return sql::Run(*connection_,
-                  "DELETE FROM tombstones WHERE kind = ? AND namespace = ? AND name = ?", kind->id,
-                  *row.name_space, *row.name)
-      .status();
+  return absl::OkStatus();
 }
 
 // False: refused.
-absl::StatusOr<bool> BatchWriter::StoreOrRefuse(const Batch& batch, const KindRow& kind,
-                                                const U128& key, const Row& row,
-                                                BatchResult* result) {
+absl::StatusOr<bool> BatchWriter::StoreOrRefuse(const Batch& batch, const RowKey& key,
+                                                const StoredRow& row, const RowContent& content,
+                                                const Kind& kind, BatchResult* result) {
   if (rows_ == Rows::kTogether) {
-    FAIRLEAD_RETURN_IF_ERROR(Store(batch, kind, key, row));
+    plan_.Put(key, row, content);
     return true;
   }
+  RowState before = plan_.State(key);
+  FAIRLEAD_RETURN_IF_ERROR(Flush(batch));
   FAIRLEAD_RETURN_IF_ERROR(connection_->Savepoint("object"));
-  const absl::Status written = Store(batch, kind, key, row);
+  plan_.Load(key, std::move(before));
+  plan_.Put(key, row, content);
+  const absl::Status written = Flush(batch);
   if (written.ok()) {
     FAIRLEAD_RETURN_IF_ERROR(connection_->ReleaseSavepoint("object"));
     return true;
   }
   if (!OfTheRow(written)) return written;
   FAIRLEAD_RETURN_IF_ERROR(connection_->RollbackToSavepoint("object"));
-  result->refused.push_back(
-      {kind.kind, {*row.name_space, *row.name}, std::string(base::View(written.message()))});
+  result->refused.push_back({kind, key.object, std::string(base::View(written.message()))});
   return false;
 }
 
-absl::Status BatchWriter::Store(const Batch& batch, const KindRow& kind, const U128& key,
-                                const Row& row) {
-  const std::string bytes = base::ToBytes(key);
-  const std::string hash = base::ToBytes(row.hash);
-  const std::string body = Compress(*row.body, options_.compression_level);
-  return sql::Run(*connection_, put_object_, kind.id, *row.name_space, *row.name, sql::Blob{bytes},
-                  *row.uid, row.history, *row.resource_version, sql::Blob{hash}, *row.application,
-                  batch.seq, 0, clock_->WallMs() - row.age_ms, sql::Blob{body})
-      .status();
-}
-
-absl::Status BatchWriter::Delete(const Batch& batch, KindRow* kind, const Change& change,
-                                 BatchResult* result) {
-  FAIRLEAD_ASSIGN_OR_RETURN(const std::optional<Stored> stored,
-                            Find(kind->id, change.name_space, change.name));
-  if (stored && Compare(change.history, change.resource_version, stored->history,
-                        stored->resource_version) == Order::kOlder) {
+absl::Status BatchWriter::Delete(KindRow* kind, const Change& change, BatchResult* result) {
+  const RowKey key{kind->id, {change.name_space, change.name}};
+  FAIRLEAD_ASSIGN_OR_RETURN(const RowState state, Find(key));
+  const std::optional<StoredRow>& stored = state.row;
+  const bool outdated = stored ? Compare(change.history, change.resource_version, stored->history,
+                                         stored->resource_version) == Order::kOlder
+                               : BuriedLater(state, change.history, change.resource_version);
+  if (outdated) {
     ++result->outdated;
     return absl::OkStatus();
   }
   if (stored) {
-    FAIRLEAD_RETURN_IF_ERROR(
-        sql::Run(*connection_, "DELETE FROM objects WHERE id = ?", stored->id).status());
     ++result->deleted;
     if (PositionRow* position = PositionOf(kind, change.name_space)) {
       --position->count;
@@ -309,24 +284,14 @@ absl::Status BatchWriter::Delete(const Batch& batch, KindRow* kind, const Change
           base::SumTerm(KeyOf(kind->kind, change.name_space, change.name), stored->hash);
     }
   }
-  if (!stored) {
-    // Known to be gone later: a list's end, or a delete that came before, said so.
-    FAIRLEAD_ASSIGN_OR_RETURN(const bool buried,
-                              BuriedLater(kind->id, change.name_space, change.name, change.history,
-                                          change.resource_version));
-    if (buried) {
-      ++result->outdated;
-      return absl::OkStatus();
-    }
-  }
   // Also without a row: a page that was read before the delete may still bring the object.
-  return Bury(kind->id, change.name_space, change.name, change.history, change.resource_version,
-              batch.seq);
+  plan_.Bury(key, {change.history, change.resource_version});
+  return absl::OkStatus();
 }
 
 absl::Status BatchWriter::OnEntry(const Batch& batch, const Change& change, BatchResult* result) {
   FAIRLEAD_ASSIGN_OR_RETURN(KindRow * kind, KindAt(change.kind));
-  if (!change.upsert) return Delete(batch, kind, change, result);
+  if (!change.upsert) return Delete(kind, change, result);
   const Row row{&change.name_space,       &change.name,   &change.uid,
                 &change.resource_version, change.history, change.content_hash,
                 &change.application,      change.age_ms,  &change.body};

@@ -9,6 +9,8 @@
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
+#include "endpoint/store/row_plan.h"
+#include "endpoint/store/row_table.h"
 #include "endpoint/store/types.h"
 #include "endpoint/store/writer.h"
 
@@ -66,15 +68,6 @@ class BatchWriter {
     uint64_t last_seq = UINT64_MAX;
     absl::flat_hash_set<U128> seen;
   };
-  // A stored object, as far as deciding needs it.
-  struct Stored {
-    int64_t id = 0;
-    std::string uid;
-    uint64_t history = 0;
-    std::string resource_version;
-    U128 hash;
-    bool held = false;
-  };
   // One object to be stored.
   struct Row {
     const std::string* name_space;
@@ -103,22 +96,22 @@ class BatchWriter {
   absl::Status OnItem(const Batch& batch, KindRow* kind, uint64_t history, const SnapshotItem& item,
                       Want* want, BatchResult* result);
   absl::Status Upsert(const Batch& batch, KindRow* kind, const Row& row, BatchResult* result);
-  absl::StatusOr<bool> StoreOrRefuse(const Batch& batch, const KindRow& kind, const U128& key,
-                                     const Row& row, BatchResult* result);
-  absl::Status Store(const Batch& batch, const KindRow& kind, const U128& key, const Row& row);
-  absl::Status Delete(const Batch& batch, KindRow* kind, const Change& change, BatchResult* result);
+  absl::StatusOr<bool> StoreOrRefuse(const Batch& batch, const RowKey& key, const StoredRow& row,
+                                     const RowContent& content, const Kind& kind,
+                                     BatchResult* result);
+  absl::Status Delete(KindRow* kind, const Change& change, BatchResult* result);
   absl::Status Sweep(const Batch& batch, KindRow* kind, const Snapshot& snapshot,
                      const std::string& version, SnapshotOutcome* outcome);
   absl::Status Recount(KindRow* kind, const std::string& watch, PositionRow* position);
 
-  absl::StatusOr<std::optional<Stored>> Find(int64_t kind_id, const std::string& name_space,
-                                             const std::string& name);
-  absl::StatusOr<bool> BuriedLater(int64_t kind_id, const std::string& name_space,
-                                   const std::string& name, uint64_t history,
-                                   const std::string& version);
-  absl::Status Bury(int64_t kind_id, const std::string& name_space, const std::string& name,
-                    uint64_t history, const std::string& version, uint64_t seq);
-  absl::Status Confirm(const Stored& stored, uint64_t history, const std::string& version);
+  // Before an entry: reads ahead what it and those behind it speak of; before one that looks at the
+  // tables itself, writes what is planned.
+  absl::Status Prepare(const Batch& batch, size_t entry);
+  // Writes what is planned, and begins the plan anew.
+  absl::Status Flush(const Batch& batch);
+  // As the entries before this one left it.
+  absl::StatusOr<RowState> Find(const RowKey& key);
+  static bool BuriedLater(const RowState& state, uint64_t history, const std::string& version);
   void MarkSeen(const Batch& batch, const KindRow& kind, const U128& key);
   absl::StatusOr<KindRow*> KindAt(uint32_t index);
   Snapshot* FindSnapshot(const Batch& batch, const U128& id);
@@ -130,8 +123,10 @@ class BatchWriter {
   sql::Connection* connection_;
   const base::Clock* clock_;
   WriterOptions options_;
-  const std::string put_object_, put_position_, bury_;  // the database's own text
+  RowTable table_;
+  const std::string put_position_;  // the database's own text
   Rows rows_ = Rows::kTogether;
+  RowPlan plan_;                // of the batch under way: what is not written yet
   std::vector<KindRow> kinds_;  // of the batch under way
   std::map<std::pair<ShardKey, U128>, Snapshot> snapshots_;
 };

@@ -104,22 +104,20 @@ absl::Status BatchWriter::OnItem(const Batch& batch, KindRow* kind, uint64_t his
                   &item.application,      0,          &item.body};
     return Upsert(batch, kind, row, result);
   }
-  FAIRLEAD_ASSIGN_OR_RETURN(const std::optional<Stored> stored,
-                            Find(kind->id, item.name_space, item.name));
+  const RowKey key{kind->id, {item.name_space, item.name}};
+  FAIRLEAD_ASSIGN_OR_RETURN(const RowState state, Find(key));
+  const std::optional<StoredRow>& stored = state.row;
   if (stored && stored->hash == item.content_hash && stored->uid == item.uid) {
     ++result->unchanged;
-    return Confirm(*stored, history, item.resource_version);
+    plan_.Confirm(key, history, item.resource_version);
+    return absl::OkStatus();
   }
   if (stored && Compare(history, item.resource_version, stored->history,
                         stored->resource_version) == Order::kOlder) {
     ++result->outdated;
     return absl::OkStatus();
   }
-  if (!stored) {
-    FAIRLEAD_ASSIGN_OR_RETURN(const bool buried, BuriedLater(kind->id, item.name_space, item.name,
-                                                             history, item.resource_version));
-    if (buried) return absl::OkStatus();
-  }
+  if (!stored && BuriedLater(state, history, item.resource_version)) return absl::OkStatus();
   want->names.push_back({item.name_space, item.name});
   return absl::OkStatus();
 }
@@ -200,8 +198,7 @@ absl::Status BatchWriter::Sweep(const Batch& batch, KindRow* kind, const Snapsho
     ++outcome->deleted;
     FAIRLEAD_RETURN_IF_ERROR(
         sql::Run(*connection_, "DELETE FROM objects WHERE id = ?", one.id).status());
-    FAIRLEAD_RETURN_IF_ERROR(
-        Bury(kind->id, one.name.name_space, one.name.name, snapshot.history, version, batch.seq));
+    plan_.Bury({kind->id, one.name}, {snapshot.history, version});
   }
   return absl::OkStatus();
 }

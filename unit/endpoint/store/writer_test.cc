@@ -98,15 +98,6 @@ TEST_P(WriterTest, AnOlderVersionNeverOverwritesNorComesBackAfterADelete) {
   EXPECT_EQ(Write(Make(a_, 6, {Upsert("p", "13", "{}")})).written, 1U);
 }
 
-// An agent that goes on from an older position tells the deletes behind it once more.
-TEST_P(WriterTest, ADeleteThatComesOnceMoreDoesNotLetWhatWasInBetweenComeBack) {
-  Write(Make(a_, 1, {Upsert("p", "10", "{}")}));
-  Write(Make(a_, 2, {Delete("p", "50")}));
-  EXPECT_EQ(Write(Make(a_, 3, {Delete("p", "30")})).outdated, 1U);
-  EXPECT_EQ(Write(Make(a_, 4, {Upsert("p", "40", "{\"n\":1}")})).outdated, 1U);
-  EXPECT_THAT(Rows(a_), IsEmpty());
-}
-
 TEST_P(WriterTest, AnotherHistoryOutranksAnyVersion) {
   Write(Make(a_, 1, {Upsert("p", "100", "{\"v\":1}")}));
   Change restored = Upsert("p", "50", "{\"v\":2}");
