@@ -17,6 +17,8 @@ namespace {
 constexpr int kAnchors = 4;
 constexpr int kMostObjects = 5000;
 constexpr size_t kPageBytes = size_t{16} << 20;  // of bodies; one object always goes
+// Read in one query while a page fills: what a server sends behind the page's end is waste.
+constexpr int kChunkObjects = 64;
 
 struct KindRow {
   int64_t id = 0;
@@ -135,8 +137,8 @@ bool Matches(const KindRow& row, const ObjectFilter& filter) {
 }
 
 constexpr char kColumns[] =
-    "SELECT namespace, name, uid, resource_version, history, content_hash, application, seq, held, "
-    "changed_ms, body FROM objects WHERE kind = ?";
+    "namespace, name, uid, resource_version, history, content_hash, application, seq, held, "
+    "changed_ms";
 
 absl::StatusOr<StoredObject> ReadRow(const sql::Statement& row, const KindRow& kind, bool body) {
   StoredObject object;
@@ -156,6 +158,61 @@ absl::StatusOr<StoredObject> ReadRow(const sql::Statement& row, const KindRow& k
                                             object.object.name, " is damaged"));
   }
   return object;
+}
+
+// A page of objects while it is read.
+struct Filling {
+  const ObjectPageRequest* request;
+  Place place;  // of the last object
+  ObjectPage page;
+  size_t bytes = 0;
+  [[nodiscard]] bool full() const {
+    return static_cast<int>(page.objects.size()) == request->limit || bytes >= kPageBytes;
+  }
+};
+
+// The next objects of a kind, up to a chunk. The first one that the page does not take gives it its
+// token. True: there may be more of the kind.
+absl::StatusOr<bool> ReadChunk(sql::Connection& connection, const KindRow& kind, Filling* filling) {
+  const ObjectPageRequest& request = *filling->request;
+  const ObjectFilter& filter = request.filter;
+  Place& place = filling->place;
+  std::string sql = base::StrCat("SELECT ", kColumns, request.bodies ? ", body" : "",
+                                 " FROM objects WHERE kind = ?");
+  std::vector<std::string> values;
+  const auto add = [&](const char* condition, const std::string& value) {
+    sql += condition;
+    values.push_back(value);
+  };
+  if (kind.id == place.kind_id) {
+    add(" AND (namespace, name) > (?, ", place.name_space);
+    add("?)", place.name);
+  }
+  if (filter.name_space) add(" AND namespace = ?", *filter.name_space);
+  if (!filter.name.empty()) add(" AND name = ?", filter.name);
+  if (!filter.application.empty()) add(" AND application = ?", filter.application);
+  sql += " ORDER BY namespace, name LIMIT ?";
+  const int left = request.limit - static_cast<int>(filling->page.objects.size()) + 1;
+  const int most = filling->full() ? 1 : request.bodies ? std::min(left, kChunkObjects) : left;
+  FAIRLEAD_ASSIGN_OR_RETURN(const auto query, connection.Prepare(sql));
+  int index = 0;
+  query->BindInt(index++, kind.id);
+  for (const std::string& value : values) query->BindText(index++, value);
+  query->BindInt(index, most);
+  for (int rows = 0;; ++rows) {
+    FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
+    if (!row) return rows == most;
+    if (filling->full()) {
+      filling->page.continue_token =
+          base::StrCat(place.kind_id, "/", place.name_space, "/", place.name);
+      return false;
+    }
+    FAIRLEAD_ASSIGN_OR_RETURN(StoredObject object, ReadRow(*query, kind, request.bodies));
+    filling->bytes += object.body.size();
+    filling->page.objects.push_back(std::move(object));
+    const ObjectName& last = filling->page.objects.back().object;
+    place = {kind.id, last.name_space, last.name};
+  }
 }
 
 }  // namespace
@@ -237,47 +294,18 @@ absl::StatusOr<ObjectPage> Reader::Objects(const ObjectPageRequest& request) {
   if (!request.continue_token.empty() && !ParsePlace(request.continue_token, &place)) {
     return absl::InvalidArgumentError("continue: not a token of ours");
   }
-  const ObjectFilter& filter = request.filter;
   Snapshot snapshot(connection_.get());
   FAIRLEAD_RETURN_IF_ERROR(snapshot.Begin());
   FAIRLEAD_ASSIGN_OR_RETURN(const std::vector<KindRow> kinds, KindRows(*connection_, std::nullopt));
-  ObjectPage page;
-  size_t bytes = 0;
+  Filling filling{&request, std::move(place)};
   for (const KindRow& kind : kinds) {
-    if (kind.id < place.kind_id || !Matches(kind, filter)) continue;
-    std::string sql = kColumns;
-    std::vector<std::string> values;
-    if (kind.id == place.kind_id) {
-      sql += " AND (namespace, name) > (?, ?)";
-      values = {place.name_space, place.name};
+    if (kind.id < filling.place.kind_id || !Matches(kind, request.filter)) continue;
+    for (bool more = true; more && filling.page.continue_token.empty();) {
+      FAIRLEAD_ASSIGN_OR_RETURN(more, ReadChunk(*connection_, kind, &filling));
     }
-    const auto add = [&](const char* condition, const std::string& value) {
-      sql += condition;
-      values.push_back(value);
-    };
-    if (filter.name_space) add(" AND namespace = ?", *filter.name_space);
-    if (!filter.name.empty()) add(" AND name = ?", filter.name);
-    if (!filter.application.empty()) add(" AND application = ?", filter.application);
-    sql += " ORDER BY namespace, name LIMIT ?";
-    FAIRLEAD_ASSIGN_OR_RETURN(const auto query, connection_->Prepare(sql));
-    int index = 0;
-    query->BindInt(index++, kind.id);
-    for (const std::string& value : values) query->BindText(index++, value);
-    query->BindInt(index, request.limit - static_cast<int>(page.objects.size()) + 1);
-    for (;;) {
-      FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
-      if (!row) break;
-      if (static_cast<int>(page.objects.size()) == request.limit || bytes >= kPageBytes) {
-        page.continue_token = base::StrCat(place.kind_id, "/", place.name_space, "/", place.name);
-        return page;
-      }
-      FAIRLEAD_ASSIGN_OR_RETURN(StoredObject object, ReadRow(*query, kind, request.bodies));
-      place = {kind.id, object.object.name_space, object.object.name};
-      bytes += object.body.size();
-      page.objects.push_back(std::move(object));
-    }
+    if (!filling.page.continue_token.empty()) break;
   }
-  return page;
+  return std::move(filling.page);
 }
 
 absl::StatusOr<Sums> Reader::Recompute(const ShardKey& key, std::string_view group,

@@ -1,5 +1,6 @@
 #include "endpoint/store/row_table.h"
 
+#include <algorithm>
 #include <deque>
 #include <utility>
 
@@ -131,7 +132,8 @@ absl::Status RowTable::Put(const std::vector<RowWrites::Put>& puts, uint64_t seq
         rows->Add(put.key->kind_id, put.key->object.name_space, put.key->object.name,
                   sql::Blob{key}, row.uid, row.history, row.resource_version, sql::Blob{hash},
                   *put.content->application, seq, 0, put.content->changed_ms, sql::Blob{body});
-        return body.size();
+        // Compressing much in one go would stand still in the transaction for too long.
+        return std::max(body.size(), put.content->body->size() / 4);
       });
 }
 

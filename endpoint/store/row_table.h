@@ -16,7 +16,8 @@ class Connection;
 namespace fairlead::endpoint::store {
 
 // The tables of objects and tombstones, for a RowPlan: reads and writes many rows in few round
-// trips, at most 500 rows and about 1 MiB of stored bodies in one. Errors are the database's.
+// trips, at most 500 rows and about 1 MiB of stored bodies (4 MiB before compression) in one.
+// Errors are the database's.
 class RowTable {
  public:
   RowTable(sql::Connection* connection, const base::Clock* clock, int compression_level);

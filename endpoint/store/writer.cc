@@ -33,6 +33,8 @@ class Writer::Impl {
 
   absl::Status Write(const std::vector<Batch>& batches, std::vector<BatchResult>* results) {
     std::set<ShardKey> lost;  // fenced off: found by an attempt before
+    // What a machine's death takes is noticed by its shard's last_seq, and sent again.
+    FAIRLEAD_RETURN_IF_ERROR(connection_->SetDurability(sql::Durability::kNormal));
     for (;;) {
       results->assign(batches.size(), {});
       sql::Transaction transaction(connection_);

@@ -180,6 +180,21 @@ TEST_P(BatchRowsTest, AGroupEndsWithTheRowThatReachesItsBytes) {
   EXPECT_THAT(Rows(a_), SizeIs(9));
 }
 
+// Invariant 1 repairs what a machine's death takes of batches; nothing repairs a term.
+TEST_P(BatchRowsTest, ABatchDoesNotWaitForTheDiskAndATermDoes) {
+  if (GetParam() == Engine::kMysql) return;  // the server's to say
+  const auto setting = [&] {
+    const auto query = *store_->connection().Prepare(
+        GetParam() == Engine::kSqlite ? "PRAGMA synchronous" : "SHOW synchronous_commit");
+    EXPECT_TRUE(*query->Step());
+    return std::string(query->Text(0));
+  };
+  Write(Make(a_, 1, {Upsert("p", "5", "{}")}));
+  EXPECT_EQ(setting(), GetParam() == Engine::kSqlite ? "1" : "off");
+  EXPECT_TRUE(store_->NewTerm(a_, "other", {}).ok());
+  EXPECT_EQ(setting(), GetParam() == Engine::kSqlite ? "2" : "on");
+}
+
 INSTANTIATE_STORE_SUITE(BatchRowsTest);
 
 }  // namespace

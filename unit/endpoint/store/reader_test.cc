@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "unit/endpoint/store/recording_connection.h"
 #include "unit/endpoint/store/store_scene.h"
 
 namespace fairlead::endpoint::store {
@@ -53,6 +54,43 @@ TEST_P(ReaderTest, APageEndsWithTheBodyThatReachesItsBytes) {
   ObjectPageRequest without = All(100);
   without.bodies = false;
   EXPECT_THAT(Walk(without), ElementsAre("abcdef"));
+}
+
+// A server sends all rows that a query gives, also those that are not wanted any more.
+TEST_P(ReaderTest, APageThatEndsByItsBytesReadsFewRowsMore) {
+  for (int i = 0; i < 400; i += 20) {
+    std::vector<Entry> some;
+    for (int j = i; j < i + 20; ++j)
+      some.emplace_back(Upsert("p" + std::to_string(1000 + j), "5", std::string(200'000, 'x')));
+    Write(Make(a_, 1 + i / 20, some));
+  }
+  auto connection =
+      std::make_unique<RecordingConnection>(*sql::Open(database_, sql::Access::kReadOnly));
+  const RecordingConnection& recording = *connection;
+  Reader reader(std::move(connection));
+  ObjectPageRequest request = All(400);
+  size_t objects = 0;
+  do {
+    const auto page = reader.Objects(request);
+    ASSERT_EQ(page.status(), absl::OkStatus());
+    EXPECT_LE(page->objects.size(), 84U) << "16 MiB";
+    objects += page->objects.size();
+    request.continue_token = page->continue_token;
+  } while (!request.continue_token.empty());
+  EXPECT_EQ(objects, 400U);
+  for (const int64_t limit : recording.limits) EXPECT_LE(limit, 64);
+}
+
+TEST_P(ReaderTest, PagesOfManyChunksHoldEachObjectOnce) {
+  std::vector<Entry> all;
+  for (int i = 0; i < 300; ++i) all.emplace_back(Upsert(std::to_string(1000 + i), "5", "{}"));
+  Write(Make(a_, 1, all));
+  for (const int limit : {63, 64, 65, 128, 299, 300, 301}) {
+    std::string names, wanted;
+    for (const std::string& page : Walk(All(limit))) names += page;
+    for (int i = 0; i < 300; ++i) wanted += std::to_string(1000 + i);
+    EXPECT_EQ(names, wanted) << limit;
+  }
 }
 
 TEST_P(ReaderTest, TheAnchorsOfACheckpointComeBackUntilASnapshotMovesThePosition) {

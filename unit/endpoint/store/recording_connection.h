@@ -22,13 +22,13 @@ class RecordingConnection : public sql::Connection {
     size_t bytes = 0;
     std::vector<std::string> third;  // the third parameter of each row
   };
-  std::vector<Group> groups;  // one for each RunMany()
-  size_t statements = 0;      // prepared or run in any way
-  size_t rows_read = 0;
+  std::vector<Group> groups;    // one for each RunMany()
+  size_t statements = 0;        // prepared or run in any way
+  std::vector<int64_t> limits;  // of queries with one
 
   absl::StatusOr<StatementPtr> Prepare(std::string_view sql) override {
     ++statements;
-    return Counted(inner_->Prepare(sql));
+    return Counted(inner_->Prepare(sql), sql.ends_with(" LIMIT ?"));
   }
   absl::Status RunMany(std::string_view sql, const sql::RowValues& rows) override {
     ++statements;
@@ -43,7 +43,7 @@ class RecordingConnection : public sql::Connection {
                                            std::span<const sql::TextPair> pairs,
                                            int64_t number) override {
     ++statements;
-    return Counted(inner_->SelectPairs(what, pairs, number));
+    return Counted(inner_->SelectPairs(what, pairs, number), false);
   }
   absl::Status Execute(std::string_view sql) override {
     ++statements;
@@ -57,12 +57,9 @@ class RecordingConnection : public sql::Connection {
   void Rollback() override { inner_->Rollback(); }
   [[nodiscard]] bool InTransaction() const override { return inner_->InTransaction(); }
   absl::Status SetDurability(sql::Durability durability) override {
-    durabilities.push_back(durability);
     return inner_->SetDurability(durability);
   }
   [[nodiscard]] const sql::Dialect& dialect() const override { return inner_->dialect(); }
-
-  std::vector<sql::Durability> durabilities;
 
  protected:
   void Return(sql::Statement* statement) override { delete statement; }
@@ -70,16 +67,18 @@ class RecordingConnection : public sql::Connection {
  private:
   class CountedStatement : public sql::Statement {
    public:
-    CountedStatement(RecordingConnection* owner, StatementPtr inner)
-        : owner_(owner), inner_(std::move(inner)) {}
-    void BindInt(int index, int64_t value) override { inner_->BindInt(index, value); }
+    CountedStatement(RecordingConnection* owner, StatementPtr inner, bool limited)
+        : owner_(owner), inner_(std::move(inner)), limited_(limited) {}
+    void BindInt(int index, int64_t value) override {
+      last_ = value;
+      inner_->BindInt(index, value);
+    }
     void BindText(int index, std::string_view value) override { inner_->BindText(index, value); }
     void BindBlob(int index, std::string_view value) override { inner_->BindBlob(index, value); }
     void BindNull(int index) override { inner_->BindNull(index); }
     absl::StatusOr<bool> Step() override {
-      auto row = inner_->Step();
-      if (row.ok() && *row) ++owner_->rows_read;
-      return row;
+      if (std::exchange(limited_, false)) owner_->limits.push_back(last_);
+      return inner_->Step();
     }
     void Reset() override { inner_->Reset(); }
     [[nodiscard]] int64_t Int(int column) const override { return inner_->Int(column); }
@@ -89,10 +88,12 @@ class RecordingConnection : public sql::Connection {
    private:
     RecordingConnection* owner_;
     StatementPtr inner_;
+    bool limited_;
+    int64_t last_ = 0;
   };
-  absl::StatusOr<StatementPtr> Counted(absl::StatusOr<StatementPtr> statement) {
+  absl::StatusOr<StatementPtr> Counted(absl::StatusOr<StatementPtr> statement, bool limited) {
     if (!statement.ok()) return statement.status();
-    return StatementPtr(new CountedStatement(this, *std::move(statement)), GiveBack{this});
+    return StatementPtr(new CountedStatement(this, *std::move(statement), limited), GiveBack{this});
   }
 
   std::unique_ptr<sql::Connection> owned_;
