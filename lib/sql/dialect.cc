@@ -98,23 +98,28 @@ std::string Dialect::DeleteSome(std::string_view table, std::string_view conditi
                       table, " WHERE ", condition, " LIMIT ?)");
 }
 
-// Without statistics SQLite and PostgreSQL take any index that begins with the number and read all
-// that have it. So the pairs come first and each looks its rows up; PostgreSQL takes them as two
-// arrays. MariaDB looks a list up pair by pair, and would compare a join's pairs with all rows.
+// Each pair must look its row up in the index of all three. What the engines do by themselves, when
+// their statistics are old or none, is to read all rows with the number, for each pair or each
+// time. MariaDB looks a list up pair by pair. SQLite keeps the order of a CROSS JOIN. PostgreSQL
+// cannot read a LATERAL query with a LIMIT but pair by pair, and picks the index by how many rows a
+// number has on average if it cannot see this one, of which there may have been none a minute ago.
 std::string Dialect::SelectPairs(const PairLookup& what, size_t count) const {
   const std::string select = base::StrCat("SELECT ", what.columns, " FROM ");
+  const std::string is_pair = base::StrCat(" WHERE ", what.first, " = pair_1 AND ", what.second,
+                                           " = pair_2 AND ", what.number);
+  if (engine == Engine::kPostgres) {
+    return base::StrCat(select, "unnest(?::text[], ?::text[]) AS pairs (pair_1, pair_2) ",
+                        "CROSS JOIN LATERAL (SELECT * FROM ", what.table, is_pair,
+                        " = (SELECT ?::bigint) LIMIT 1) AS found");
+  }
   std::string marks;
   for (size_t i = 0; i < count; ++i) marks += i == 0 ? "(?, ?)" : ", (?, ?)";
   if (engine == Engine::kMysql) {
     return base::StrCat(select, what.table, " WHERE (", what.first, ", ", what.second, ") IN (",
                         marks, ") AND ", what.number, " = ?");
   }
-  const std::string pairs =
-      engine == Engine::kPostgres
-          ? "unnest(?::text[], ?::text[]) AS pairs (pair_1, pair_2)"
-          : base::StrCat("(SELECT column1 AS pair_1, column2 AS pair_2 FROM (VALUES ", marks, "))");
-  return base::StrCat(select, pairs, " CROSS JOIN ", what.table, " WHERE ", what.first,
-                      " = pair_1 AND ", what.second, " = pair_2 AND ", what.number, " = ?");
+  return base::StrCat(select, "(SELECT column1 AS pair_1, column2 AS pair_2 FROM (VALUES ", marks,
+                      ")) CROSS JOIN ", what.table, is_pair, " = ?");
 }
 
 const Dialect& Dialect::Sqlite() {

@@ -6,8 +6,8 @@
 
 namespace fairlead::sql {
 
-// Rows with one number in a column and one of many pairs of text in two others, in a table with an
-// index of the three.
+// Rows with one number in a column and one of many pairs of text in two others, in a table with a
+// unique index of the three.
 struct PairLookup {
   std::string_view columns;  // that are read, as "a, b, c"
   std::string_view table;
