@@ -6,7 +6,7 @@ BUILD := build/$(PRESET)
 JOBS ?= $(shell nproc)
 -include Makefile.local
 
-.PHONY: help deps configure build unit test check charts docs image e2e cluster mutants fuzz bench fmt tidy asan tsan clean demo preflight
+.PHONY: help deps configure build unit test check charts docs image e2e chaos cluster mutants fuzz bench fmt tidy asan tsan clean demo preflight
 
 help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -48,6 +48,10 @@ demo: deps build $(DEMO_NEEDS) ## two real clusters, Fairlead installed, and wha
 
 e2e: build cluster ## black-box tests against a real API server (SUITE=name for one file)
 	@FAIRLEAD_BIN=$(CURDIR)/$(BUILD)/bin tools/check/e2e.sh $(SUITE)
+
+chaos: build cluster ## seeded faults while writers run, judged by a ledger (FAULTS=60 SEED=n DATABASE=postgresql|mariadb|sqlite ONLY='agent killed')
+	@FAIRLEAD_BIN=$(CURDIR)/$(BUILD)/bin "$(FAIRLEAD_CACHE)/venv/bin/python" -m e2e.chaos --faults $(or $(FAULTS),60) \
+	  --database $(or $(DATABASE),postgresql) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) $(if $(ONLY),--only '$(ONLY)')
 
 mutants: deps ## break rules on purpose, one at a time; each must turn its test red
 	@tools/check/mutants.py

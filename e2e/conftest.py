@@ -8,13 +8,10 @@ import time
 import pytest
 
 from e2e.support import system
-from e2e.support.api import Api, ApiError
+from e2e.support.api import Api
+from e2e.support.plane import SCOPE, prepare
 
 _ports = itertools.count(23000, 10)
-ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
-BINDING = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings"
-SCOPE = {"kinds": ["pod", "deployment", "configMap", "secret", "namespace"],
-         "customResources": [{"kubernetesKind": "Widget.example.com"}]}
 
 
 @pytest.fixture(scope="session")
@@ -29,25 +26,7 @@ def plane(work):
     """One real API server for all tests, with a custom resource and read rights for the agent's user."""
     plane = system.ControlPlane(work / "plane", 21000)
     try:
-        api = Api(plane.kubeconfig)
-        api.call("POST", ROLE, {"metadata": {"name": "agent"}, "rules": [
-            {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list", "watch"]}]})
-        api.call("POST", BINDING, {"metadata": {"name": "agent"}, "subjects": [{"kind": "User", "name": "fairlead-agent"}],
-                                   "roleRef": {"kind": "ClusterRole", "name": "agent"}})
-        api.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {
-            "metadata": {"name": "widgets.example.com"},
-            "spec": {"group": "example.com", "scope": "Namespaced",
-                     "names": {"kind": "Widget", "plural": "widgets", "singular": "widget"},
-                     "versions": [{"name": "v1", "served": True, "storage": True, "schema": {
-                         "openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}}]}})
-
-        def served():
-            try:
-                api.call("GET", "/apis/example.com/v1/widgets")
-                return True
-            except ApiError:
-                return False
-        system.wait_for("the custom resource is served", served)
+        prepare(Api(plane.kubeconfig))
         yield plane
     finally:
         plane.down()

@@ -42,7 +42,9 @@ class Request(NamedTuple):
 def read_audit(file, since=0):
     """The requests written after byte `since`."""
     with open(file, encoding="utf-8") as log:
-        log.seek(since)
+        if since:  # a line may be there in part
+            log.seek(since - 1)
+            log.readline()
         lines = [json.loads(line) for line in log if line.endswith("\n")]
     return [Request(line["user"]["username"], line["verb"], line.get("objectRef", {}).get("resource", ""), line["requestURI"])
             for line in lines]
@@ -60,12 +62,12 @@ def wait_for(what, condition, seconds=20, pause=0.05):
 
 
 class ControlPlane:
-    def __init__(self, directory, port):
-        self.directory = pathlib.Path(directory)
-        self._run("up", str(port))
+    def __init__(self, directory, port, env=None):
+        self.directory, self.port = pathlib.Path(directory), port
+        self._run("up", str(port), env=env)
 
-    def _run(self, verb, *more):
-        subprocess.run([ROOT / "tools/cluster/loopback", verb, self.directory, *more], check=True)
+    def _run(self, verb, *more, env=None):
+        subprocess.run([ROOT / "tools/cluster/loopback", verb, self.directory, *more], check=True, env=env)
 
     @property
     def kubeconfig(self):
@@ -80,6 +82,25 @@ class ControlPlane:
         time.sleep(1)
         self._run("start")
 
+    def pause(self):
+        os.kill(self._pid(), signal.SIGSTOP)
+
+    def go_on(self):
+        os.kill(self._pid(), signal.SIGCONT)
+
+    def _pid(self):
+        """Of the API server."""
+        return int((self.directory / "apiserver.pid").read_text())
+
+    def compact(self):
+        """etcd forgets every version but the newest of each object."""
+        def ask(path, body):
+            url = f"http://127.0.0.1:{self.port + 1}/v3/kv/{path}"
+            with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode()), timeout=10) as answer:
+                return json.load(answer)
+        newest = ask("range", {"key": "AA=="})["header"]["revision"]
+        ask("compaction", {"revision": newest, "physical": True})
+
     def down(self):
         self._run("down")
 
@@ -92,10 +113,10 @@ class ControlPlane:
 
 
 class Process:
-    def __init__(self, command, log):
+    def __init__(self, command, log, env=None):
         self.log = pathlib.Path(log)
         with open(self.log, "ab") as out:
-            self.process = subprocess.Popen([str(part) for part in command], stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen([str(part) for part in command], stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=env)
 
     def kill(self):
         self.process.kill()
@@ -135,6 +156,15 @@ class DatabaseServer:
     @property
     def url(self):
         return self._url("fairlead")
+
+    def url_of_user(self, name):
+        """A user of that name, who may do everything, is made."""
+        ddl = {"postgresql": [f"CREATE ROLE {name} SUPERUSER LOGIN"],
+               "mariadb": [f"CREATE USER {name}@localhost", f"GRANT ALL ON *.* TO {name}@localhost"]}
+        with contextlib.closing(self.connect(self.url)) as connection:
+            for statement in ddl[self.engine]:
+                connection.execute(statement)
+        return self.url.replace("user=postgres", f"user={name}").replace("//root@", f"//{name}@")
 
     @staticmethod
     def connect(url):
@@ -199,21 +229,21 @@ class DatabaseServer:
 
 class Endpoint:
     """`plaintext`: both listeners without TLS, which the product allows on loopback only. `database_url`: "" = SQLite.
-    `first`: another of these, of which this one is a replica."""
+    `first`: another of these, of which this one is a replica. `more`: lines of configuration, which replicas take over."""
 
-    def __init__(self, directory, port, plaintext=False, database_url="", first=None):
-        self.directory = pathlib.Path(directory)
+    def __init__(self, directory, port, plaintext=False, database_url="", first=None, env=None, more=""):
+        self.directory, self.env = pathlib.Path(directory), env
         self.rest, self.agents, self.plaintext = port, port + 1, plaintext
         out = subprocess.run([BIN / "fairlead-endpoint", "init", "--dir", self.directory, "--ip", "127.0.0.1"],
-                             check=True, capture_output=True, text=True).stdout
+                             check=True, capture_output=True, text=True, env=env).stdout
         self.token = re.search(r"once: (\w+)", out).group(1)
         config = self.directory / "endpoint.yaml"
         if first:
             self._take_identity(first)
         text = config.read_text().replace("0.0.0.0:9443", f"127.0.0.1:{self.agents}").replace("0.0.0.0:8443", f"127.0.0.1:{self.rest}")
         if database_url:
-            text = re.sub("(?m)^dataDir:.*$", f'database: {{url: "{database_url}"}}', text)
-        config.write_text(text + "allowPlaintextLoopback: true\n" * plaintext)
+            text = re.sub("(?m)^(dataDir|database):.*$", f'database: {{url: "{database_url}"}}', text)
+        config.write_text(text + "allowPlaintextLoopback: true\n" * plaintext + more)
         self.database = database_url or self.directory / "data/fairlead.db"
         self.tls = ssl.create_default_context(cafile=self.directory / "ca.crt")
         self.process = None
@@ -232,7 +262,7 @@ class Endpoint:
 
     def start(self):
         self.process = Process([BIN / "fairlead-endpoint", "serve", "--config", self.directory / "endpoint.yaml"],
-                               self.directory / "endpoint.log")
+                               self.directory / "endpoint.log", self.env)
         wait_for("the endpoint is ready", self.ready)
 
     def ready(self):
@@ -284,10 +314,11 @@ class Endpoint:
 
 
 class Agent:
-    """`address`: where it dials, when that is not the endpoint's own port; several with commas."""
+    """`address`: where it dials, when that is not the endpoint's own port; several with commas.
+    `more`: lines of configuration."""
 
-    def __init__(self, directory, endpoint, identity, account, kubeconfig, port, address=None):
-        self.directory = pathlib.Path(directory)
+    def __init__(self, directory, endpoint, identity, account, kubeconfig, port, address=None, env=None, more=""):
+        self.directory, self.env = pathlib.Path(directory), env
         self.directory.mkdir(parents=True, exist_ok=True)
         self.port = port
         (self.directory / "token").write_text(endpoint.enrolment_token(identity))
@@ -299,12 +330,12 @@ trustBundleFile: {endpoint.directory}/ca.crt
 identity: {{name: {identity}, dir: {self.directory}/identity, tokenFile: {self.directory}/token}}
 accounts: [{{name: {account}, connection: {{kubeconfigFile: {kubeconfig}}}}}]
 health: {{address: "127.0.0.1:{port}"}}
-""")
+{more}""")
         self.process = None
         self.start()
 
     def start(self):
-        self.process = Process([BIN / "fairlead-agent", "--config", self.directory / "agent.yaml"], self.directory / "agent.log")
+        self.process = Process([BIN / "fairlead-agent", "--config", self.directory / "agent.yaml"], self.directory / "agent.log", self.env)
 
     def kill(self):
         self.process.kill()
