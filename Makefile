@@ -63,8 +63,9 @@ fuzz: deps ## build the fuzzers and run each for SECONDS (default 20)
 
 bench: deps ## measure the release build beside a floor (BENCH="B1 B3" names some, else all)
 	@cmake --preset release > /dev/null
-	@cmake --build build/release -j $(JOBS) --target fairlead-agent bench-suite bench-floor
-	@build/release/bin/bench-suite $(BENCH)
+	@cmake --build build/release -j $(JOBS) --target fairlead-agent bench-suite bench-floor bench-rows
+	@$(if $(filter-out B9,$(or $(BENCH),B1)),build/release/bin/bench-suite $(filter-out B9,$(BENCH)))
+	@$(if $(filter B9,$(or $(BENCH),B9)),build/release/bin/bench-rows)
 
 tidy: configure ## clang-tidy over what differs from main (ALL=1: over everything)
 	@cmake --build $(BUILD) -j $(JOBS) --target fairlead_api_grpc

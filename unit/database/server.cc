@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <thread>
 #include <vector>
 
@@ -59,7 +60,7 @@ bool Stopped(pid_t process) {
 
 }  // namespace
 
-DatabaseServer::DatabaseServer(Engine engine) : engine_(engine) {
+DatabaseServer::DatabaseServer(Engine engine, Fsync fsync) : engine_(engine), fsync_(fsync) {
   std::string pattern = std::filesystem::temp_directory_path() / "fairlead-database-XXXXXX";
   FAIRLEAD_CHECK(mkdtemp(pattern.data()) != nullptr);
   FAIRLEAD_CHECK(chmod(pattern.c_str(), 0755) == 0);
@@ -98,7 +99,7 @@ absl::Status DatabaseServer::Start() {
     const int log = open((folder_ + "/log").c_str(), O_CREAT | O_WRONLY | O_APPEND, 0644);
     dup2(log, STDOUT_FILENO);
     dup2(log, STDERR_FILENO);
-    setenv("FSYNC", "off", 1);
+    setenv("FSYNC", fsync_ == Fsync::kOn ? "on" : "off", 1);
     execl(FAIRLEAD_SERVE, FAIRLEAD_SERVE, engine_ == Engine::kPostgres ? "postgresql" : "mariadb",
           folder_.c_str(), nullptr);
     _exit(127);
@@ -141,6 +142,25 @@ void DatabaseServer::Pause() {
   while (!stand_still() && std::chrono::steady_clock::now() < until) std::this_thread::yield();
 }
 void DatabaseServer::Continue() { Signal(SIGCONT); }
+
+// Fields 14 to 17 of /proc/PID/stat: its own time and that of the children it has waited for.
+double DatabaseServer::CpuMicros() const {
+  int64_t ticks = 0;
+  for (const pid_t one : Family(pid_)) {
+    std::ifstream file(base::StrCat("/proc/", one, "/stat"));
+    std::string line;
+    if (!std::getline(file, line)) continue;
+    std::istringstream fields(line.substr(line.rfind(')') + 1));
+    std::string skipped;
+    for (int i = 3; i < 14; ++i) fields >> skipped;
+    for (int i = 14; i < 18; ++i) {
+      int64_t value = 0;
+      fields >> value;
+      ticks += value;
+    }
+  }
+  return static_cast<double>(ticks) * 1e6 / static_cast<double>(sysconf(_SC_CLK_TCK));
+}
 
 void DatabaseServer::Signal(int number) const {
   for (const pid_t one : Family(pid_)) kill(one, number);
