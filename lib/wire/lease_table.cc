@@ -110,6 +110,8 @@ LeaseTable::Actions LeaseTable::AddClaims(SessionId session, const std::vector<C
     if (!fine && state.holder.has_value() && state.holder->session == session) {
       Revoke(state, found->second.refused[claim.account_name], &actions);
     }
+    // It may be the very agent that another replica granted the account to.
+    if (fine && state.elsewhere && !state.holder.has_value()) Begin(state, session, &actions);
     Evaluate(state, now, &actions);
   }
   return actions;
@@ -181,6 +183,7 @@ bool LeaseTable::Began(const base::U128& uid, uint64_t attempt, uint64_t term) {
   if (!state.holder.has_value() || state.attempt != attempt || state.holder->term != 0)
     return false;
   state.owned_term = term;
+  state.elsewhere = false;
   state.holder->term = term;
   return true;
 }
@@ -265,12 +268,17 @@ void LeaseTable::Evaluate(AccountState& state, base::Time now, Actions* actions)
   }
   if (!wanted || (chosen == 0 && state.owned_term != 0)) return GiveUp(state, actions);
   if (chosen == 0 || state.elsewhere || now < state.retry_at) return;
-  state.holder = Held{chosen, 0};
+  Begin(state, chosen, actions);
+}
+
+void LeaseTable::Begin(AccountState& state, SessionId session, Actions* actions) {
+  const base::U128 uid = state.account.uid;
+  state.holder = Held{session, 0};
   state.attempt = next_attempt_++;
   ++held_;
-  sessions_.at(chosen).holds.insert(uid);
+  sessions_.at(session).holds.insert(uid);
   unheld_.erase(uid);
-  actions->push_back({Kind::kBegin, chosen, uid, state.account.name, state.attempt});
+  actions->push_back({Kind::kBegin, session, uid, state.account.name, state.attempt});
 }
 
 // Nobody here can serve it, or wants it.

@@ -23,7 +23,7 @@ namespace fairlead::wire {
 //   uid is the pinned one; silence revokes only when a live standby is there, here or elsewhere,
 //   and an account at most once in `cooldown`; changes of the account take effect at once; an
 //   account that nobody here can serve any more is released, and one that another replica has is
-//   asked for again only when Freed() says so.
+//   asked for again only for a new claim, or when Freed() says so.
 // Assumes: session numbers rise; `now` never goes back; terms rise, are allocated durably by the
 //   caller, which answers each kBegin with Began(), BeginElsewhere() or BeginFailed().
 // Only durations are compared. When Tick() itself comes late, the judge was stopped and not the
@@ -130,6 +130,7 @@ class LeaseTable {
   bool Eligible(const AccountState& state, SessionId id, SessionState& session, Actions* actions);
   bool Alive(const SessionState& session, base::Time now) const;
   void Revoke(AccountState& state, const std::string& reason, Actions* actions);
+  void Begin(AccountState& state, SessionId session, Actions* actions);
   void OnSilence(AccountState& state, base::Time now, Actions* actions);
   static void GiveUp(AccountState& state, Actions* actions);
   void Drop(AccountState& state);
