@@ -22,6 +22,10 @@ bool OfTheRow(const absl::Status& status);
 // Applies one batch inside the caller's transaction and savepoint: everything but the fence.
 // InvalidArgument and ResourceExhausted as BatchResult says; other errors are the database's.
 //
+// What a batch does to rows is decided in memory (RowPlan) and written at its end. An entry that
+// reads or writes the tables itself needs what is planned to be there: Prepare() names such
+// entries.
+//
 // An error that is about one row (OfTheRow) ends the whole, because a server's transaction takes
 // nothing more after it. With Rows::kEachAlone each object is written under a savepoint of its own,
 // and one that the database will not take is refused alone.

@@ -30,7 +30,7 @@ struct WriterOptions {
 //   not written or seen since Begin.
 // Assumes: batches of one shard are given in the order they came; shards exist
 // (Store::CreateShard). Threads: one, the store's. Memory: 16 bytes a key of each snapshot under
-// way. Tests: unit/endpoint/store/writer_test.cc, writer_model_test.cc.
+// way, and a batch's keys. Tests: unit/endpoint/store/writer_test.cc, batch_rows_test.cc.
 class Writer {
  public:
   Writer(sql::Connection* connection, const base::Clock* clock, const WriterOptions& options);
