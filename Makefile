@@ -6,7 +6,7 @@ BUILD := build/$(PRESET)
 JOBS ?= $(shell nproc)
 -include Makefile.local
 
-.PHONY: help deps configure build unit test check charts docs image e2e chaos cluster mutants fuzz bench fmt tidy asan tsan clean demo preflight
+.PHONY: help deps configure build unit test check charts docs image e2e chaos cluster mutants fuzz bench fmt tidy asan tsan clean demo preflight model
 
 help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -55,6 +55,10 @@ chaos: build cluster ## seeded faults while writers run, judged by a ledger (FAU
 
 mutants: deps ## break rules on purpose, one at a time; each must turn its test red
 	@tools/check/mutants.py
+
+model: configure ## every order of messages, crashes and restarts in small worlds (MODEL_WORLD=text for some)
+	@cmake --build $(BUILD) -j $(JOBS) --target unit_model
+	@MODEL_WHOLE=1 $(BUILD)/unit/unit_model
 
 fuzz: deps ## build the fuzzers and run each for SECONDS (default 20)
 	@cmake --preset fuzz > /dev/null
