@@ -149,7 +149,11 @@ void Account::OnGrant(const v1::Grant& grant) {
   log::Info("granted", {{"account", name()}, {"term", grant.term()}, {"seq", grant.last_seq()}});
   // Positions come on another stream and may be faster than their grant.
   const auto early = early_.extract({grant.term(), grant.account_uid()});
-  early_.clear();
+  // Those of a later grant may be here, too.
+  std::erase_if(early_, [&](const auto& one) {
+    const auto& [term, uid] = one.first;
+    return term <= grant.term() || uid != grant.account_uid();
+  });
   if (early.empty()) return;
   for (const v1::Positions& one : early.mapped()) OnPositions(one);
 }

@@ -61,6 +61,28 @@ TEST(Simulation, PositionsThatOvertakeALateRevocationAreNotLost) {
   EXPECT_EQ(world.Difference(), "");
 }
 
+// The positions of two grants are here before the first of them is.
+TEST(Simulation, PositionsThatOvertakeTwoGrantsAreNotLost) {
+  log::SetLevel("error");
+  const Folder folder;
+  World world({.database = folder.Database(0)});
+  world.StartEndpoint();
+  world.StartAgent(0);
+  world.kube(0).Put("pods", "shop", "web");
+  world.Advance(base::seconds(5));
+  ASSERT_EQ(world.Difference(), "");
+  // What comes by Changes keeps the session meanwhile.
+  world.network().Stall(fakes::MemoryAgentNetwork::Lane::kControlDown, true);
+  world.ChangeAccount(0);
+  world.Advance(base::milliseconds(1'250));
+  world.ChangeAccount(0);
+  world.Advance(base::milliseconds(1'250));
+  world.network().Stall(fakes::MemoryAgentNetwork::Lane::kControlDown, false);
+  world.kube(0).Put("pods", "shop", "db");
+  world.Advance(base::seconds(10));
+  EXPECT_EQ(world.Difference(), "");
+}
+
 // What the search for values of Secrets would say, were one sent.
 TEST(Simulation, AValueOfASecretThatIsSentIsFound) {
   const Folder folder;
