@@ -73,7 +73,7 @@ void Agent::OnGrant(const v1::Grant& grant, const ApiServer& api) {
                                       grant.term(), grant.last_seq()},
                   OutboxOptions(options_.batch_bytes));
   const auto early = early_.extract(grant.term());
-  early_.clear();
+  std::erase_if(early_, [&](const auto& one) { return one.first <= grant.term(); });
   if (!early.empty()) OnPositions(early.mapped(), api);
 }
 

@@ -181,8 +181,15 @@ absl::Status Database::On(const store::Batch&, const store::SnapshotEnd& end, Wr
 bool Database::TakeTerm(const store::ShardState& read, const std::vector<store::Seen>& seen,
                         int replica, int agent, store::Term* term) {
   if (read.term != shard_.term || read.epoch != shard_.epoch) return false;
+  const store::ShardState before = shard_;
   for (const store::Seen& one : seen) {
-    term->lost_commits |= one.epoch == shard_.epoch && one.seq > shard_.last_seq;
+    const bool behind = one.epoch == before.epoch
+                            ? one.seq > before.last_seq || one.term > before.term
+                            : one.epoch > before.epoch;
+    if (!behind) continue;
+    term->lost_commits = true;
+    shard_.epoch = std::max(shard_.epoch, one.epoch);
+    shard_.term = std::max(shard_.term, one.term);
   }
   shard_.term += 1;
   shard_.epoch += term->lost_commits ? 1 : 0;
@@ -191,6 +198,10 @@ bool Database::TakeTerm(const store::ShardState& read, const std::vector<store::
   term->state = shard_;
   term->positions = Positions();
   return true;
+}
+
+bool Database::Has(const store::Seen& held) const {
+  return shard_.epoch == held.epoch && shard_.term == held.term && shard_.last_seq >= held.seq;
 }
 
 std::vector<store::Position> Database::Positions() const {

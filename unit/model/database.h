@@ -54,6 +54,8 @@ class Database {
   [[nodiscard]] const store::ShardState& shard() const { return shard_; }
   bool TakeTerm(const store::ShardState& read, const std::vector<store::Seen>& seen, int replica,
                 int agent, store::Term* term);
+  // Store::Lost(): whether a grant is as its replica believes.
+  [[nodiscard]] bool Has(const store::Seen& held) const;
   [[nodiscard]] std::vector<store::Position> Positions() const;
 
   [[nodiscard]] const std::map<std::string, Row>& rows() const { return rows_; }

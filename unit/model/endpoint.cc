@@ -39,7 +39,8 @@ void Endpoint::Crash() {
   admission_.reset();
   sessions_.clear();
   grant_.reset();
-  last_term_ = attempt_ = 0;
+  attempt_ = 0;
+  seen_.reset();
   writer_ = {};
   jobs_.clear();
   answers_.clear();
@@ -52,7 +53,7 @@ Endpoint::SessionId Endpoint::Open(int agent, const std::optional<v1::ShardSeen>
   const SessionId id = next_session_++;
   Session& session = sessions_[id];
   session.agent = agent;
-  if (seen) session.seen.push_back({seen->store_epoch(), seen->seq()});
+  if (seen) session.seen.push_back({seen->store_epoch(), seen->term(), seen->seq()});
   leases_->OpenSession(id, "agent", kLease, now_);
   Carry(leases_->AddClaims(id, {{"account", "cluster"}}, now_));
   return id;
@@ -103,6 +104,7 @@ void Endpoint::Carry(const wire::LeaseTable::Actions& actions) {
       job.attempt = attempt_ = action.attempt;
       job.agent = sessions_.at(action.session).agent;
       job.seen = sessions_.at(action.session).seen;
+      if (seen_) job.seen.push_back(*seen_);
       jobs_.push_back(std::move(job));
     } else if (action.kind == Kind::kRevoke) {
       DropGrant();
@@ -120,6 +122,8 @@ void Endpoint::Break(const std::string& why) {
 void Endpoint::DropGrant() {
   if (!grant_) return;
   const uint64_t number = grant_->number;
+  const wire::ShardLedger& ledger = grant_->ledger;
+  seen_ = {ledger.grant().store_epoch, ledger.grant().term, ledger.committed()};
   grant_.reset();
   Admit(admission_->OwnerGone(number, now_));
 }
@@ -228,31 +232,28 @@ void Endpoint::Admit(const std::vector<wire::SnapshotAdmission::Ticket>& tickets
   }
 }
 
-std::string Endpoint::OnTerm(const AnswerOf& answer) {
+void Endpoint::OnTerm(const AnswerOf& answer) {
   const uint64_t attempt = answer.job->attempt;
-  if (!answer.term) {
-    leases_->BeginFailed(kAccount, attempt, now_);
-    return "";
-  }
-  const uint64_t term = answer.term->state.term;
-  const auto held = leases_->Holder(kAccount);
-  const bool wanted = held && held->term == 0 && attempt == attempt_;
-  if (wanted && term <= last_term_) {
-    return base::StrCat("replica ", replica_, " was given term ", term, " after term ", last_term_,
-                        ": its lease table would abort the process");
-  }
-  if (!leases_->Began(kAccount, attempt, term)) return "";
-  last_term_ = term;
-  SendGrant(answer);
-  return "";
+  if (!answer.term) return leases_->BeginFailed(kAccount, attempt, now_);
+  if (leases_->Began(kAccount, attempt, answer.term->state.term)) SendGrant(answer);
 }
 
-std::string Endpoint::TakeAnswer() {
+void Endpoint::CheckGrants() {
+  if (!grant_) return;
+  const wire::ShardLedger& ledger = grant_->ledger;
+  Job job;
+  job.held = {ledger.grant().store_epoch, ledger.grant().term, ledger.committed()};
+  jobs_.push_back(std::move(job));
+}
+
+void Endpoint::TakeAnswer() {
   const AnswerOf answer = std::move(answers_.front());
   answers_.pop_front();
-  if (!answer.job->batch) return OnTerm(answer);
-  OnCommitted(answer);
-  return "";
+  if (answer.doubt) return CheckGrants();
+  if (answer.job->batch) return OnCommitted(answer);
+  if (!answer.job->held) return OnTerm(answer);
+  const bool same = grant_ && grant_->ledger.grant().term == answer.job->held->term;
+  if (answer.lost && same) Break("the database does not have it as it was left");
 }
 
 // ---- The database: WriterThread, Writer and Store.
@@ -265,6 +266,14 @@ std::optional<Endpoint::Work> Endpoint::DoWork(Database* database, bool in_doubt
     return std::nullopt;
   }
   if (job.batch) return Write(&job, database, in_doubt);
+  if (job.held) {
+    AnswerOf answer;
+    answer.lost = !database->Has(*job.held);
+    answer.job = std::make_shared<const Job>(std::move(job));
+    jobs_.pop_front();
+    answers_.push_back(std::move(answer));
+    return std::nullopt;
+  }
   if (!job.read) {
     writer_ = {};  // WriterThread::NewTerm()
     job.read = database->shard();
@@ -337,8 +346,9 @@ void Endpoint::Print(std::string* out) const {
   if (held) out->append(base::StrCat(" holder ", held->session, ".", held->term));
   for (const auto& [id, session] : sessions_) {
     out->append(base::StrCat(" session ", id, session.silent ? " silent" : ""));
-    for (const store::Seen& seen : session.seen)
-      out->append(base::StrCat(seen.epoch, ".", seen.seq));
+    for (const store::Seen& seen : session.seen) {
+      out->append(base::StrCat(seen.epoch, ".", seen.term, ".", seen.seq));
+    }
   }
   if (grant_) {
     const wire::ShardLedger::Grant& grant = grant_->ledger.grant();
@@ -357,6 +367,9 @@ void Endpoint::Print(std::string* out) const {
       out->append(base::StrCat(" batch ", job.batch->epoch, ".", job.batch->term, ".",
                                job.batch->seq, "g", job.grant, ".", job.content,
                                job.landed ? "?" : ""));
+    } else if (job.held) {
+      out->append(
+          base::StrCat(" check ", job.held->epoch, ".", job.held->term, ".", job.held->seq));
     } else {
       out->append(base::StrCat(" term for ", job.session, job.attempt == attempt_ ? "" : " old"));
       if (job.read) out->append(base::StrCat(" read ", job.read->epoch, ".", job.read->term));
@@ -364,7 +377,8 @@ void Endpoint::Print(std::string* out) const {
   };
   for (const Job& job : jobs_) print(job);
   for (const AnswerOf& answer : answers_) {
-    out->append(" answer");
+    out->append(answer.doubt ? " doubt" : answer.lost ? " lost" : " answer");
+    if (answer.doubt) continue;
     print(*answer.job);
     out->append(answer.result.status.ok() ? "" : " failed");
     for (const store::Want& want : answer.result.wants) {
@@ -378,7 +392,7 @@ void Endpoint::Print(std::string* out) const {
       }
     }
   }
-  out->append(base::StrCat(" last ", last_term_));
+  if (seen_) out->append(base::StrCat(" seen ", seen_->epoch, ".", seen_->term, ".", seen_->seq));
 }
 
 }  // namespace fairlead::model

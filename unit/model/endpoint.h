@@ -69,6 +69,9 @@ class Endpoint {
   void Silence(SessionId session);
   void Heard(SessionId session);
   [[nodiscard]] bool silent(SessionId session) const { return sessions_.at(session).silent; }
+  // The connection to the database was lost and is there again: behind what it answered before,
+  // the loop looks at its grants.
+  void DoubtDatabase() { answers_.push_back({.doubt = true}); }
   // Nobody holds the account and somebody could.
   [[nodiscard]] bool WantsTick(const Rivals& rivals) const;
   void Tick();
@@ -80,9 +83,9 @@ class Endpoint {
   [[nodiscard]] bool NextIsBatch() const { return HasJob() && jobs_.front().batch.has_value(); }
   // `in_doubt`: what is committed is not known to be: the connection is lost with the answer.
   [[nodiscard]] std::optional<Work> DoWork(Database* database, bool in_doubt, const Rivals& rivals);
-  // One answer of the writer's comes to the loop. "" or what went wrong.
+  // One answer of the writer's comes to the loop.
   [[nodiscard]] bool HasAnswer() const { return up_ && !answers_.empty(); }
-  [[nodiscard]] std::string TakeAnswer();
+  void TakeAnswer();
 
   [[nodiscard]] bool HasDown() const { return !down_.empty(); }
   [[nodiscard]] std::vector<Down> TakeDown() { return std::exchange(down_, {}); }
@@ -112,6 +115,7 @@ class Endpoint {
     uint64_t grant = 0;
     size_t content = 0;                        // hash of it
     std::optional<store::BatchResult> landed;  // without being known to
+    std::optional<store::Seen> held;           // a check of a grant
     // Of a term.
     SessionId session = 0;
     int agent = 0;
@@ -123,6 +127,8 @@ class Endpoint {
     std::shared_ptr<const Job> job;
     store::BatchResult result;
     std::optional<store::Term> term;
+    bool lost = false;   // of a check
+    bool doubt = false;  // no answer: DoubtDatabase()
   };
 
   void Carry(const wire::LeaseTable::Actions& actions);
@@ -130,7 +136,8 @@ class Endpoint {
   void Break(const std::string& why);
   void DropGrant();
   void Admit(const std::vector<wire::SnapshotAdmission::Ticket>& tickets);
-  std::string OnTerm(const AnswerOf& answer);
+  void OnTerm(const AnswerOf& answer);
+  void CheckGrants();
   void OnCommitted(const AnswerOf& answer);
   void Resolve(Job* job, Database* database);
   [[nodiscard]] std::optional<Work> Write(Job* job, Database* database, bool in_doubt);
@@ -146,8 +153,8 @@ class Endpoint {
   std::optional<wire::SnapshotAdmission> admission_;
   std::map<SessionId, Session> sessions_;
   std::optional<Grant> grant_;
-  uint64_t last_term_ = 0;  // as the lease table knows it
-  uint64_t attempt_ = 0;    // the last begun
+  std::optional<store::Seen> seen_;  // by the last grant
+  uint64_t attempt_ = 0;             // the last begun
   SessionId next_session_ = 1;
   uint64_t next_grant_ = 1;
   WriterMemory writer_;

@@ -91,7 +91,6 @@ std::string World::CheckSeen() const {
 }
 
 std::string World::AtRest() const {
-  if (unnoticed_loss_) return "";
   const Database& database = *database_;
   for (const auto& [name, object] : api_->objects()) {
     const auto row = database.rows().find(name);
@@ -120,8 +119,7 @@ base::U128 World::Fingerprint() const {
       StrCat(left_.script, left_.writes, ".", left_.agent_crashes, ".", left_.endpoint_crashes, ".",
              left_.pauses, ".", left_.cuts, ".", left_.silences, ".", left_.doubts, ".",
              left_.api_cuts, ".", left_.compactions, ".", left_.audits, ".", left_.api_restores,
-             ".", left_.database_losses, frozen_in_ ? " frozen" : "", lossy_ ? " lossy" : "",
-             unnoticed_loss_ ? " unnoticed" : "");
+             ".", left_.database_losses, frozen_in_ ? " frozen" : "", lossy_ ? " lossy" : "");
   const auto add = [&](const base::U128& fingerprint) { text += base::ToBytes(fingerprint); };
   add(api_.Fingerprint());
   for (const Part<Agent>& agent : agents_) add(agent.Fingerprint());

@@ -153,7 +153,8 @@ std::string World::TakeEndpoint(const Step& step) {
     case Kind::kWork:
       return Work(step.who, /*in_doubt=*/false);
     case Kind::kTakeAnswer:
-      return replica.TakeAnswer();
+      replica.TakeAnswer();
+      break;
     case Kind::kTick:
       replica.Tick();
       break;
@@ -290,7 +291,6 @@ std::string World::Work(int replica, bool in_doubt) {
   const auto work =
       replicas_[static_cast<size_t>(replica)].Change().DoWork(&after, in_doubt, rivals);
   if (!work) return "";
-  unnoticed_loss_ = false;
   if (works_ != nullptr) works_->push_back(*work);
   if (work->batch && !work->result.status.ok()) return "";
   if (left_.database_losses > 0) {
@@ -312,7 +312,9 @@ void World::LoseCommits(size_t count) {
   database_ = past_[past_.size() - count];
   past_.clear();
   works_ = nullptr;
-  unnoticed_loss_ = true;
+  for (Part<Endpoint>& replica : replicas_) {
+    if (replica->up()) replica.Change().DoubtDatabase();
+  }
   lossy_ = true;
 }
 

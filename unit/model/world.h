@@ -40,7 +40,7 @@ struct Bounds {
   int compactions = 0;
   int audits = 0;
   int api_restores = 0;
-  int database_losses = 0;  // the database loses up to three commits of batches
+  int database_losses = 0;  // the database loses up to three commits
 };
 
 // A state of the whole: agents, replicas of the endpoint, the database, one API server and what is
@@ -120,7 +120,6 @@ class World {
   // For the invariants.
   std::map<std::pair<uint64_t, uint64_t>, uint64_t> writers_;  // (epoch, term) -> who
   bool lossy_ = false;                                         // the database has lost commits
-  bool unnoticed_loss_ = false;  // nothing was asked of the database since
   std::vector<Endpoint::Work>* works_ = nullptr;
 };
 

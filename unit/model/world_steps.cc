@@ -39,7 +39,6 @@ void World::OutsideSteps(std::vector<Step>* steps) const {
     }
   }
   for (size_t lost = 1; left_.database_losses > 0 && lost <= past_.size(); ++lost) {
-    if (past_[past_.size() - lost]->shard().term != database_->shard().term) break;
     steps->push_back({Kind::kDatabaseLoss, static_cast<int>(lost)});
   }
   for (int i = 0; i < static_cast<int>(agents_.size()); ++i) {
