@@ -154,7 +154,7 @@ TEST_F(OutboxTest, ACheckpointNeverOvertakesAPendingChange) {
   EXPECT_THAT(Next(t0 + milliseconds(3)), ElementsAre("b@11", "checkpoint 11"));
 }
 
-TEST_F(OutboxTest, ACoalescedChangeHoldsThePositionOfItsFirstEvent) {
+TEST_F(OutboxTest, ACheckpointDoesNotOvertakeACoalescedChange) {
   const std::string large(300 << 10, 'x');
   outbox_->Change(pods_, Upsert("a", "10", large), "9", t0);
   outbox_->Change(pods_, Upsert("b", "11"), "10", t0);
