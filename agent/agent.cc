@@ -255,6 +255,16 @@ void Agent::OnAdmit(const v1::SnapshotAdmit& admit) {
   if (slot != nullptr) slot->Tell([admit](Account& account) { account.OnAdmit(admit); });
 }
 
+void Agent::OnAuditOrder(const v1::AuditOrder& order) {
+  Slot* slot = ByUid(order.account_uid());
+  if (slot != nullptr) slot->Tell([order](Account& account) { account.OnAuditOrder(order); });
+}
+
+void Agent::OnSnapshotDone(const v1::SnapshotDone& done) {
+  Slot* slot = ByUid(done.account_uid());
+  if (slot != nullptr) slot->Tell([done](Account& account) { account.OnSnapshotDone(done); });
+}
+
 void Agent::OnLost(const std::string& why) {
   for (const auto& slot : slots_) {
     slot->Lost();

@@ -55,6 +55,8 @@ class Agent : public UplinkListener {
   void OnAck(const v1::Ack& ack) override;
   void OnWant(const v1::Want& want) override;
   void OnAdmit(const v1::SnapshotAdmit& admit) override;
+  void OnAuditOrder(const v1::AuditOrder& order) override;
+  void OnSnapshotDone(const v1::SnapshotDone& done) override;
   void OnLost(const std::string& why) override;
 
  private:

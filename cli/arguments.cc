@@ -1,5 +1,7 @@
 #include "cli/arguments.h"
 
+#include <algorithm>
+
 #include "absl/strings/numbers.h"
 #include "lib/base/status.h"
 #include "lib/base/strings.h"
@@ -20,11 +22,22 @@ struct VerbText {
 
 constexpr VerbText kVerbs[] = {
     {"accounts", Verb::kAccounts, "[NAME...]", "the accounts the endpoint knows, and their agents",
+     "`accounts confirm-deletes NAME [--kind KIND] [--group GROUP]` deletes the rows that "
+     "deletion\n"
+     "protection still holds. Its agent begins anew from where it was; what came back stays.\n\n"
      "AGENT says whether an agent holds the account now, STANDBYS how many wait to take over.\n"
      "-o yaml shows everything the endpoint says; with one NAME its specification as well.\n"},
     {"objects", Verb::kObjects, "", "the objects stored for the accounts, with filters",
      "All pages are read, in a fixed order: account and kind, namespace, name.\n"
      "Held rows are kept by the account's deletion protection until somebody decides.\n"},
+    {"freshness", Verb::kFreshness, "[NAME...]", "how old the rows may be, and by what proof",
+     "AGE is how long ago the rows were last known to be what the cluster has, PROVEN how long "
+     "ago\n"
+     "they were compared with a whole list of it. docs/reference/freshness.md explains the "
+     "states.\n"},
+    {"audit", Verb::kAudit, "NAME [KIND]", "have rows compared with fresh lists of the cluster",
+     "Everything of the account, or one kind (pod, deployments; --group tells two of one name\n"
+     "apart). What differs is repaired. Returns at once; freshness shows the proof.\n"},
     {"status", Verb::kStatus, "[NAME...]",
      "whether everything is fine, and what is not (exit code 0 or 1)",
      "Looks at the endpoint's readiness, each account's agent, what is not being watched, rows "
@@ -108,9 +121,10 @@ absl::Status SetWatch(Arguments& arguments, std::string_view) {
 constexpr Flag kFlags[] = {
     {"watch", 'w', "", "accounts", "go on and print what changes", SetWatch},
     {"account", 0, "NAME", "objects", "of this account only", SetFilter<&ObjectFlags::account>},
-    {"kind", 'k', "KIND", "objects", "kind or plural, any case: pod, deployments",
+    {"kind", 'k', "KIND", "objects accounts", "kind or plural, any case: pod, deployments",
      SetFilter<&ObjectFlags::kind>},
-    {"group", 'g', "GROUP", "objects", "API group; --group= is the core group", SetGroup},
+    {"group", 'g', "GROUP", "objects accounts audit", "API group; --group= is the core group",
+     SetGroup},
     {"namespace", 'n', "NAME", "objects", "namespace", SetFilter<&ObjectFlags::name_space>},
     {"name", 0, "NAME", "objects", "name of the object", SetFilter<&ObjectFlags::name>},
     {"application", 'a', "NAME", "objects", "Spinnaker application",
@@ -138,8 +152,13 @@ constexpr char kConfigText[] =
     "timeoutSeconds. docs/reference/fairleadctl.md has examples.\n";
 
 bool Belongs(const Flag& flag, const VerbText& verb) {
-  const std::string_view verbs = flag.verbs;
-  return verbs.empty() || verbs == verb.name;
+  std::string_view verbs = flag.verbs;
+  while (!verbs.empty()) {
+    const std::string_view first = verbs.substr(0, verbs.find(' '));
+    if (first == verb.name) return true;
+    verbs.remove_prefix(std::min(verbs.size(), first.size() + 1));
+  }
+  return *flag.verbs == 0;
 }
 
 std::string FlagLine(const Flag& flag) {
@@ -151,8 +170,8 @@ std::string FlagLine(const Flag& flag) {
 
 std::string OverallHelp(std::string_view program) {
   std::string text =
-      StrCat("Asks a Fairlead endpoint what it knows. Nothing here changes anything.\n\n",
-             "usage: ", program, " VERB [FLAGS]\n\n");
+      StrCat("Asks a Fairlead endpoint what it knows. Nothing here changes anything but\n",
+             "audit and accounts confirm-deletes.\n\n", "usage: ", program, " VERB [FLAGS]\n\n");
   for (const VerbText& verb : kVerbs) {
     std::string line = StrCat("  ", verb.name, " ", verb.arguments);
     line.append(line.size() < 26 ? 26 - line.size() : 1, ' ');
@@ -182,8 +201,8 @@ const VerbText* FindVerb(std::string_view name) {
 absl::Status NoSuchVerb(std::string_view word, std::string_view program) {
   return absl::InvalidArgumentError(
       StrCat("\"", word, "\" is no verb; did you mean \"",
-             base::Nearest(word, {"accounts", "objects", "status", "help"}), "\"? `", program,
-             " --help` lists them"));
+             base::Nearest(word, {"accounts", "objects", "freshness", "audit", "status", "help"}),
+             "\"? `", program, " --help` lists them"));
 }
 
 absl::Status NoSuchFlag(std::string_view word, const VerbText& verb, std::string_view program) {
@@ -240,6 +259,29 @@ absl::Status ReadFlag(const std::vector<std::string>& words, size_t* at, const V
     value = words[++*at];
   }
   return base::WithContext(flag->set(*arguments, *value), name);
+}
+
+// `accounts confirm-deletes NAME` is a verb of its own.
+absl::Status TakeSubverb(Arguments* arguments) {
+  ObjectFlags& filter = arguments->objects;
+  std::vector<std::string>& names = arguments->names;
+  if (arguments->verb == Verb::kAccounts) {
+    if (names.empty() || names[0] != "confirm-deletes") {
+      if (filter.kind.empty() && !filter.group) return absl::OkStatus();
+      return absl::InvalidArgumentError("--kind and --group are of accounts confirm-deletes");
+    }
+    arguments->verb = Verb::kConfirmDeletes;
+    names.erase(names.begin());
+    if (names.size() == 1) return absl::OkStatus();
+    return absl::InvalidArgumentError("accounts confirm-deletes takes one NAME");
+  }
+  if (arguments->verb != Verb::kAudit) return absl::OkStatus();
+  if (names.empty() || names.size() > 2) {
+    return absl::InvalidArgumentError("audit takes a NAME and perhaps a KIND");
+  }
+  if (names.size() == 2) filter.kind = names[1];
+  names.resize(1);
+  return absl::OkStatus();
 }
 
 absl::Status CheckTogether(const Arguments& arguments) {
@@ -299,6 +341,7 @@ absl::StatusOr<Arguments> ParseArguments(const std::vector<std::string>& words,
       arguments.names.push_back(words[at]);
     }
   }
+  FAIRLEAD_RETURN_IF_ERROR(TakeSubverb(&arguments));
   FAIRLEAD_RETURN_IF_ERROR(CheckTogether(arguments));
   return arguments;
 }

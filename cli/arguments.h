@@ -11,7 +11,16 @@
 
 namespace fairlead::cli {
 
-enum class Verb { kHelp, kVersion, kAccounts, kObjects, kStatus };
+enum class Verb {
+  kHelp,
+  kVersion,
+  kAccounts,
+  kConfirmDeletes,  // `accounts confirm-deletes NAME`
+  kObjects,
+  kFreshness,
+  kAudit,
+  kStatus
+};
 enum class Output { kTable, kJson, kYaml };
 
 // Where the endpoint is and who we are, as far as the command line says it; "" = not said.
@@ -24,6 +33,7 @@ struct ConnectionFlags {
   std::string config_file;
 };
 
+// Also the kind of audit and confirm-deletes.
 struct ObjectFlags {
   std::string account;
   std::string kind;

@@ -10,6 +10,7 @@
 
 #include "cli/account_watch.h"
 #include "cli/answers.h"
+#include "cli/freshness.h"
 #include "cli/report.h"
 #include "cli/views.h"
 #include "lib/base/backoff.h"
@@ -135,6 +136,29 @@ absl::StatusOr<std::vector<Json::Value>> AccountsOf(const std::vector<std::strin
   return accounts;
 }
 
+std::string FreshnessPath(const std::string& name) {
+  return StrCat("/v1/accounts/", net::PercentEncode(name), "/freshness");
+}
+
+// Has something done about an account, or about one kind of it.
+absl::StatusOr<Json::Value> Act(const Arguments& arguments, const std::string& action,
+                                Connection& connection) {
+  const std::string& name = arguments.names.at(0);
+  FAIRLEAD_RETURN_IF_ERROR(GetAccount(connection, name).status());
+  std::string path = StrCat("/v1/accounts/", net::PercentEncode(name), "/", action);
+  char separator = '?';
+  if (!arguments.objects.kind.empty()) {
+    path += StrCat("?kind=", net::PercentEncode(arguments.objects.kind));
+    separator = '&';
+  }
+  if (arguments.objects.group) {
+    path += StrCat(separator, "group=", net::PercentEncode(*arguments.objects.group));
+  }
+  auto answer = connection.PostJson(path);
+  if (!answer.ok()) return base::WithContext(answer.status(), StrCat(action, " ", name));
+  return answer;
+}
+
 }  // namespace
 
 absl::StatusOr<int> RunAccounts(const Arguments& arguments, Connection& connection) {
@@ -179,6 +203,36 @@ absl::StatusOr<int> RunObjects(const Arguments& arguments, Connection& connectio
   return 0;
 }
 
+absl::StatusOr<int> RunFreshness(const Arguments& arguments, Connection& connection) {
+  FAIRLEAD_ASSIGN_OR_RETURN(const std::vector<Json::Value> accounts,
+                            AccountsOf(arguments.names, connection));
+  std::vector<std::pair<std::string, Json::Value>> answers;
+  for (const Json::Value& account : accounts) {
+    const std::string name = TextOf(account, "name");
+    auto answer = connection.GetJson(FreshnessPath(name));
+    if (absl::IsNotFound(answer.status())) continue;  // deleted while we look
+    if (!answer.ok()) return base::WithContext(answer.status(), "freshness");
+    answers.emplace_back(name, *std::move(answer));
+  }
+  FAIRLEAD_RETURN_IF_ERROR(Print(RenderFreshness(answers, arguments.output)));
+  return 0;
+}
+
+absl::StatusOr<int> RunAudit(const Arguments& arguments, Connection& connection) {
+  FAIRLEAD_ASSIGN_OR_RETURN(const Json::Value answer, Act(arguments, "audit", connection));
+  (void)answer;
+  FAIRLEAD_RETURN_IF_ERROR(Print("ordered; `freshness` shows when it was proven\n"));
+  return 0;
+}
+
+absl::StatusOr<int> RunConfirmDeletes(const Arguments& arguments, Connection& connection) {
+  FAIRLEAD_ASSIGN_OR_RETURN(const Json::Value answer,
+                            Act(arguments, "confirm-deletes", connection));
+  FAIRLEAD_RETURN_IF_ERROR(Print(
+      StrCat(answer["deleted"].isInt64() ? answer["deleted"].asInt64() : 0, " rows deleted\n")));
+  return 0;
+}
+
 absl::StatusOr<int> RunStatus(const Arguments& arguments, Connection& connection) {
   StatusInput input;
   input.url = connection.url();
@@ -192,7 +246,7 @@ absl::StatusOr<int> RunStatus(const Arguments& arguments, Connection& connection
   }
   for (const Json::Value& account : input.accounts) {
     const std::string name = TextOf(account, "name");
-    auto answer = connection.GetJson(StrCat("/v1/freshness?account=", net::PercentEncode(name)));
+    auto answer = connection.GetJson(FreshnessPath(name));
     if (absl::IsNotFound(answer.status())) continue;  // deleted while we look
     StatusInput::Freshness& one = input.freshness[name];
     one.read = answer.status();

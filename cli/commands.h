@@ -10,6 +10,9 @@ namespace fairlead::cli {
 
 absl::StatusOr<int> RunAccounts(const Arguments& arguments, Connection& connection);
 absl::StatusOr<int> RunObjects(const Arguments& arguments, Connection& connection);
+absl::StatusOr<int> RunFreshness(const Arguments& arguments, Connection& connection);
+absl::StatusOr<int> RunAudit(const Arguments& arguments, Connection& connection);
+absl::StatusOr<int> RunConfirmDeletes(const Arguments& arguments, Connection& connection);
 absl::StatusOr<int> RunStatus(const Arguments& arguments, Connection& connection);
 
 }  // namespace fairlead::cli

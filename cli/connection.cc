@@ -95,6 +95,16 @@ absl::StatusOr<rest::Answer> Connection::GetText(const std::string& path) {
 
 absl::StatusOr<Json::Value> Connection::GetJson(const std::string& path) {
   FAIRLEAD_ASSIGN_OR_RETURN(const rest::Answer answer, GetText(path));
+  return Parsed(answer);
+}
+
+absl::StatusOr<Json::Value> Connection::PostJson(const std::string& path) {
+  const auto answer = client_->Call("POST", path, "");
+  if (!answer.ok()) return TransportError(answer.status());
+  return Parsed(*answer);
+}
+
+absl::StatusOr<Json::Value> Connection::Parsed(const rest::Answer& answer) {
   if (!answer.ok()) return base::WithContext(AnswerError(answer.code, answer.body), url());
   auto body = json::ParseJson(answer.body, {.max_bytes = options_.max_answer_bytes});
   if (body.ok() && body->isObject()) return body;

@@ -22,6 +22,8 @@ class Connection {
   // `path` is percent-encoded. The body of a 2xx answer; errors as in cli/answers.h.
   absl::StatusOr<rest::Answer> GetText(const std::string& path);
   absl::StatusOr<Json::Value> GetJson(const std::string& path);
+  // Without a body.
+  absl::StatusOr<Json::Value> PostJson(const std::string& path);
 
   // Gives the body of a 2xx answer to `on_bytes` as it comes, until that returns an error, which is
   // then returned, or the stream ends: Unavailable, also after 45 s of silence (the endpoint sends
@@ -33,6 +35,7 @@ class Connection {
 
  private:
   Connection(rest::ClientOptions options, std::unique_ptr<rest::Client> client);
+  absl::StatusOr<Json::Value> Parsed(const rest::Answer& answer);
   rest::ClientOptions options_;
   std::unique_ptr<rest::Client> client_;
 };

@@ -1,4 +1,4 @@
-// fairleadctl, also `kubectl fairlead`: asks an endpoint what it knows.
+// fairleadctl, also `kubectl fairlead`: asks an endpoint what it knows, and has it proven.
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -25,8 +25,14 @@ absl::StatusOr<int> RunVerb(const Arguments& arguments, Connection& connection) 
   switch (arguments.verb) {
     case Verb::kAccounts:
       return RunAccounts(arguments, connection);
+    case Verb::kConfirmDeletes:
+      return RunConfirmDeletes(arguments, connection);
     case Verb::kObjects:
       return RunObjects(arguments, connection);
+    case Verb::kFreshness:
+      return RunFreshness(arguments, connection);
+    case Verb::kAudit:
+      return RunAudit(arguments, connection);
     case Verb::kStatus:
       return RunStatus(arguments, connection);
     case Verb::kHelp:

@@ -69,8 +69,10 @@ void ReadWatches(const StatusInput::Freshness& freshness, int64_t max_age_ms, Ac
   int64_t oldest_ms = -1;
   const Json::Value& answer = freshness.answer;
   for (const Json::Value& watch : answer.isObject() ? answer["watches"] : Json::Value()) {
-    ++out->watches;
     out->held_rows += NumberOf(watch, "held");
+    // What is refused is said to be so above.
+    if (TextOf(watch, "state") == "Forbidden") continue;
+    ++out->watches;
     const int64_t age = NumberOf(watch, "ageMs", -1);
     if (age < 0) {
       never.push_back(WatchName(watch));

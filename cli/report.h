@@ -19,7 +19,7 @@ struct StatusInput {
   absl::Status ready;                 // OK, or why the endpoint is not ready or not reachable
   absl::Status accounts_read;         // OK, or why `accounts` is empty
   std::vector<Json::Value> accounts;  // as GET /v1/accounts gives them
-  // By account name: the answer of GET /v1/freshness, or why there is none.
+  // By account name: the answer of GET /v1/accounts/{name}/freshness, or why there is none.
   struct Freshness {
     absl::Status read;
     Json::Value answer;

@@ -61,7 +61,7 @@ class Setup:
 
     def settled(self):
         """Every watch of the scope has a finished snapshot."""
-        answer = self.endpoint.get("/v1/freshness?account=prod")
+        answer = self.endpoint.get("/v1/accounts/prod/freshness")
         return len(answer["watches"]) >= 6 and all(watch["resourceVersion"] for watch in answer["watches"])
 
     def wait_settled(self):
@@ -69,7 +69,7 @@ class Setup:
             system.wait_for("every watch is in sync", self.settled, 30)
         except AssertionError as error:
             logs = self.endpoint.process.text()[-3000:] + self.agents[0].process.text()[-3000:]
-            raise AssertionError(f"{error}\n{self.endpoint.get('/v1/freshness?account=prod')}\n{logs}") from None
+            raise AssertionError(f"{error}\n{self.endpoint.get('/v1/accounts/prod/freshness')}\n{logs}") from None
 
     def close(self):
         for agent in self.agents:

@@ -48,7 +48,7 @@ def places(setup, api):
     found["endpoint log"] = setup.endpoint.process.log.read_bytes()
     found["agent logs"] = b"\n".join(file.read_bytes() for file in setup.directory.glob("*/agent.log"))
     found["agent metrics"] = setup.agents[0].metrics().encode()
-    for path in ("/metrics", "/v1/objects?account=prod&kind=secret&body=true", "/v1/accounts", "/v1/freshness?account=prod"):
+    for path in ("/metrics", "/v1/objects?account=prod&kind=secret&body=true", "/v1/accounts", "/v1/accounts/prod/freshness"):
         found[path] = setup.endpoint.get(path, raw=True).encode()
     found["events"] = json.dumps(api.list_all("/api/v1/events")).encode()
     found["decoded messages"] = setup.tap.everything()
@@ -136,12 +136,12 @@ def test_the_search_reads_every_place(tapped, api, namespace):
     tapped.endpoint.account("prod")  # behind the writer's last transaction, which is counted by now
     found = places(tapped, api)
     assert found.keys() == before.keys()
-    numbers = {"agent metrics", "/metrics", "/v1/freshness?account=prod"}
+    numbers = {"agent metrics", "/metrics", "/v1/accounts/prod/freshness"}
     assert holders(found, PLAIN) == found.keys() - numbers
     assert holders(found, ENCODED) == found.keys() - numbers
     # No user's text can be brought there; that they are read is seen by the numbers.
     for what, name in (("agent metrics", "fairlead_agent_changes"), ("/metrics", "fairlead_store_rows_written_total")):
         assert metric_of(found[what], name) >= metric_of(before[what], name) + 2, what
-    count = [watch_of(content["/v1/freshness?account=prod"], "secrets")["count"] for content in (before, found)]
+    count = [watch_of(content["/v1/accounts/prod/freshness"], "secrets")["count"] for content in (before, found)]
     assert count[1] == count[0] + 2
     assert tapped.tap.undecoded == 0

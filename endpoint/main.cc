@@ -8,6 +8,8 @@
 
 #include "endpoint/accounts_file.h"
 #include "endpoint/config/config.h"
+#include "endpoint/freshness/monitor.h"
+#include "endpoint/freshness/scrubber.h"
 #include "endpoint/grpc/server.h"
 #include "endpoint/identity/authority.h"
 #include "endpoint/peers.h"
@@ -52,6 +54,26 @@ class Changes : public registry::Listener {
   void OnAccountDeleted(const base::U128& uid, const std::string&) override {
     if (hub == nullptr) return;
     hub_loop->Post([hub = hub, uid] { hub->RemoveAccount(uid); });
+  }
+  Hub* hub = nullptr;
+  base::Loop* hub_loop = nullptr;
+};
+
+// Takes what REST asks of an account's holder to the hub's loop.
+class HubActions : public AccountActions {
+ public:
+  void Audit(const base::U128& account, const std::vector<store::Kind>& kinds,
+             std::function<void(bool)> done) override {
+    hub_loop->Post([hub = hub, account, kinds, done = std::move(done)] {
+      bool ordered = true;
+      for (const store::Kind& kind : kinds) {
+        ordered = ordered && hub->Audit(account, kind.group, kind.resource);
+      }
+      done(ordered);
+    });
+  }
+  void Fenced(const base::U128& account, const std::string& why) override {
+    hub_loop->Post([hub = hub, account, why] { hub->Fenced(account, why); });
   }
   Hub* hub = nullptr;
   base::Loop* hub_loop = nullptr;
@@ -123,6 +145,11 @@ class Endpoint {
     options.flush_delay_ms = static_cast<uint32_t>(config_.flush_delay_ms);
     options.shard_credit_bytes = static_cast<uint64_t>(config_.shard_credit_bytes);
     options.queue_bytes = writer.queue_bytes;
+    scrubber_ =
+        std::make_unique<Scrubber>(rest_reader_.get(), writer_.get(), &read_loop_, &metrics_);
+    options.scrub = [this](const store::ScrubRequest& rows, std::function<void()> done) {
+      scrubber_->Scrub(rows, std::move(done));
+    };
     options.replicas = store_->shared();
     hub_ = std::make_unique<Hub>(options, writer_.get(), &authority_, &board_, &hub_loop_);
     hub_loop_.Post([this, known = *std::move(accounts)] {
@@ -130,6 +157,8 @@ class Endpoint {
       for (const registry::Account& account : known) hub_->PutAccount(account);
     });
     // Set before the writer runs any task, as nobody else can give it one yet.
+    actions_.hub = hub_.get();
+    actions_.hub_loop = &hub_loop_;
     changes_.hub_loop = &hub_loop_;
     changes_.hub = hub_.get();
     hub_loop_.Start();
@@ -150,6 +179,7 @@ class Endpoint {
                         &metrics_,
                         &rest_loop_,
                         &read_loop_,
+                        &actions_,
                         [this] { return coordinator_ ? coordinator_->problem() : ""; }};
     service_ = std::make_unique<RestService>(options);
     net::HttpServerOptions server;
@@ -188,7 +218,23 @@ class Endpoint {
     });
     rest_loop_.Start();
     read_loop_.Start();
+    monitor_ = std::make_unique<FreshnessMonitor>(
+        rest_reader_.get(), &board_,
+        [this](std::function<void(std::vector<base::U128>)> done) { ListAccounts(done); },
+        &read_loop_, &metrics_);
+    monitor_->Start();
     return 0;
+  }
+
+  void ListAccounts(const std::function<void(std::vector<base::U128>)>& done) {
+    const absl::Status ignored = writer_->Do([this, done](store::Store&) {
+      std::vector<base::U128> uids;
+      const auto accounts = registry_->List();
+      if (!accounts.ok()) return;
+      for (const registry::Account& one : *accounts) uids.push_back(one.uid);
+      done(std::move(uids));
+    });
+    (void)ignored;  // the writer has stopped: so do we
   }
 
   int StartAgents() {
@@ -246,6 +292,9 @@ class Endpoint {
   uint64_t registry_version_ = 0;
   std::unique_ptr<registry::Registry> registry_;
   std::unique_ptr<store::WriterThread> writer_;
+  std::unique_ptr<Scrubber> scrubber_;
+  std::unique_ptr<FreshnessMonitor> monitor_;
+  HubActions actions_;
   std::unique_ptr<Hub> hub_;
   std::unique_ptr<AccountsFile> accounts_file_;
   std::unique_ptr<RestService> service_;

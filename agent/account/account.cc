@@ -3,10 +3,13 @@
 #include <json/json.h>
 
 #include <algorithm>
+#include <array>
+#include <set>
 #include <utility>
 
 #include "lib/base/strings.h"
 #include "lib/json/dom.h"
+#include "lib/kube/absence.h"
 #include "lib/kube/discovery.h"
 #include "lib/kube/json_value.h"
 #include "lib/log/log.h"
@@ -17,6 +20,10 @@ namespace {
 
 constexpr size_t kMaxAnswer = size_t{16} << 20;
 constexpr base::Duration kRediscover = base::minutes(1);  // CRDs come and go
+constexpr base::Duration kReport = base::seconds(30);
+// Servers send a bookmark every minute: a watch that heard nothing for longer is told by itself.
+constexpr base::Duration kQuiet = base::minutes(2);
+constexpr size_t kMostOrders = 100;
 
 kube::ScopeRules ScopeOf(const v1::Scope& from) {
   kube::ScopeRules scope;
@@ -32,6 +39,15 @@ kube::ScopeRules ScopeOf(const v1::Scope& from) {
   scope.only_spinnaker_managed = from.only_spinnaker_managed();
   scope.keep_secret_data = from.keep_secret_data();
   return scope;
+}
+
+bool IsOf(const v1::AuditOrder& order, const kube::ResourceType& type) {
+  return order.resource().empty() ||
+         (order.resource() == type.resource && order.group() == type.group);
+}
+
+uint32_t AgeOf(base::Time then, base::Time now) {
+  return static_cast<uint32_t>(std::min<int64_t>(base::AgeMs(now - then), UINT32_MAX));
 }
 
 // Null when it is no JSON.
@@ -193,6 +209,8 @@ void Account::StopWatches() {
   flush_timer_.reset();
   flush_at_ = base::Time::max();
   state_timer_.reset();
+  report_timer_.reset();
+  orders_.clear();
   watchers_.clear();
   outbox_.reset();
   paused_ = false;
@@ -222,9 +240,24 @@ void Account::Discover() {
   });
 }
 
+// With kinds that have rows and are not in it: each is asked for until it is back, or proven gone.
+kube::Discovery Account::WithStored(const kube::Discovery& discovery) const {
+  kube::Discovery all = discovery;
+  for (const v1::Position& one : positions_) {
+    const v1::Kind& kind = one.kind();
+    const bool known = std::any_of(all.resources.begin(), all.resources.end(), [&](const auto& of) {
+      return of.group == kind.group() && of.resource == kind.resource();
+    });
+    if (known || one.count() == 0) continue;
+    all.resources.push_back(
+        {kind.group(), kind.version(), kind.resource(), kind.kind(), kind.namespaced()});
+  }
+  return all;
+}
+
 // Only adds watches: what discovery lacks now may be back in a minute (invariant 4).
 void Account::OnDiscovered(const kube::Discovery& discovery) {
-  const kube::WatchPlan plan = kube::PlanWatches(scope_, discovery);
+  const kube::WatchPlan plan = kube::PlanWatches(scope_, WithStored(discovery));
   for (const kube::WatchTargetSpec& target : plan.watches) {
     const bool known = std::any_of(watchers_.begin(), watchers_.end(), [&](const auto& one) {
       return one->target().type.group == target.type.group &&
@@ -242,10 +275,39 @@ void Account::OnDiscovered(const kube::Discovery& discovery) {
       }
     }
     watchers_.back()->Start(position);
+    for (const v1::AuditOrder& order : orders_) {
+      if (IsOf(order, target.type)) watchers_.back()->OnAuditOrder();
+    }
   }
   backoff_.Reset();
   OnWatchState();
+  std::set<kube::ResourceType> missing;
+  for (const auto& watcher : watchers_) {
+    const bool unknown = watcher->state() == kube::WatchState::kMissing;
+    if (unknown && kube::Unserved(watcher->target().type, discovery)) {
+      missing.insert(watcher->target().type);
+    }
+  }
+  for (const kube::ResourceType& type : missing) LookForDefinition(type);
   discover_timer_ = loop_->After(kRediscover, [this] { Discover(); });
+}
+
+void Account::LookForDefinition(const kube::ResourceType& type) {
+  const uint64_t term = grant_.term();
+  Get(kube::DefinitionTarget(type), "", [this, term, type](int status, const std::string& found) {
+    if (status != 200 || !granted_ || term != grant_.term()) return;
+    Get(kube::ApiServicesTarget(), "",
+        [this, term, type, found](int services_status, const std::string& services) {
+          if (services_status != 200 || !granted_ || term != grant_.term()) return;
+          const auto version = kube::ProvenGone(type, found, services);
+          if (!version) return;
+          log::Info("the definition of a kind is gone",
+                    {{"account", name()}, {"resource", type.resource}, {"group", type.group}});
+          for (const auto& watcher : watchers_) {
+            if (watcher->target().type == type) watcher->DeclareGone(*version);
+          }
+        });
+  });
 }
 
 void Account::OutboxChanged() {
@@ -314,13 +376,32 @@ void Account::OnAdmit(const v1::SnapshotAdmit& admit) {
   for (const auto& watcher : watchers_) watcher->OnAdmitted(admit.snapshot_id());
 }
 
-void Account::AskSnapshot(const std::string& snapshot_id, kube::SnapshotReason reason) {
+void Account::OnAuditOrder(const v1::AuditOrder& order) {
+  if (!Current(order.account_uid(), order.term())) return;
+  if (orders_.size() < kMostOrders) orders_.push_back(order);
+  for (const auto& watcher : watchers_) {
+    if (IsOf(order, watcher->target().type)) watcher->OnAuditOrder();
+  }
+}
+
+void Account::OnSnapshotDone(const v1::SnapshotDone& done) {
+  if (!Current(done.account_uid(), done.term())) return;
+  for (const auto& watcher : watchers_) {
+    watcher->OnSnapshotDone(done.snapshot_id(), done.verified());
+  }
+}
+
+void Account::AskSnapshot(const kube::WatchTargetSpec& target, const std::string& snapshot_id,
+                          kube::SnapshotReason reason) {
   v1::SnapshotAsk ask;
   ask.set_account_uid(grant_.account_uid());
   ask.set_shard(grant_.shard());
   ask.set_term(grant_.term());
   ask.set_snapshot_id(snapshot_id);
   ask.set_reason(std::string(kube::SnapshotReasonName(reason)));
+  ask.mutable_kind()->set_group(target.type.group);
+  ask.mutable_kind()->set_resource(target.type.resource);
+  ask.set_watch(target.name_space);
   host_->AskSnapshot(std::move(ask));
 }
 
@@ -336,15 +417,49 @@ void Account::SendState() {
   v1::AccountStatus status;
   status.set_account_uid(grant_.account_uid());
   status.set_state("Running");
-  for (const auto& watcher : watchers_) {
-    if (watcher->state() == kube::WatchState::kWatching) continue;
-    v1::KindState* kind = status.add_kinds();
-    kind->set_group(watcher->target().type.group);
-    kind->set_resource(watcher->target().type.resource);
-    kind->set_state(std::string(kube::WatchStateName(watcher->state())));
-    kind->set_detail(watcher->detail());
-  }
+  for (const auto& watcher : watchers_) FillKindState(*watcher, &status);
+  FillUnwatched(&status);
   host_->SendStatus(std::move(status));
+  report_timer_ = loop_->After(kReport, [this] {
+    const std::unique_ptr<base::Timer> fired = std::move(report_timer_);
+    SendState();
+  });
+}
+
+// What waits to be committed is not in the rows yet.
+void Account::FillKindState(const Watcher& watcher, v1::AccountStatus* status) const {
+  const base::Time now = loop_->clock().Now();
+  const kube::WatchState state = watcher.told_state();
+  std::optional<uint32_t> fresh;
+  if (watcher.heard()) fresh = AgeOf(std::min(*watcher.heard(), outbox_->UnackedSince()), now);
+  if (state == kube::WatchState::kWatching && fresh && *fresh <= base::AgeMs(kQuiet)) {
+    status->set_fresh_ms(std::max(status->fresh_ms(), *fresh));
+    return;
+  }
+  v1::KindState* kind = status->add_kinds();
+  kind->set_group(watcher.target().type.group);
+  kind->set_resource(watcher.target().type.resource);
+  kind->set_watch(watcher.target().name_space);
+  kind->set_state(std::string(kube::WatchStateName(state)));
+  if (state != kube::WatchState::kWatching) kind->set_detail(watcher.detail());
+  if (fresh) kind->set_fresh_ms(*fresh);
+}
+
+// Rows of what is not watched are not as fresh as the rest.
+void Account::FillUnwatched(v1::AccountStatus* status) const {
+  std::set<std::array<std::string, 3>> watched;
+  for (const auto& watcher : watchers_) {
+    const kube::WatchTargetSpec& target = watcher->target();
+    watched.insert({target.type.group, target.type.resource, target.name_space});
+  }
+  for (const v1::Position& one : positions_) {
+    if (watched.contains({one.kind().group(), one.kind().resource(), one.watch()})) continue;
+    v1::KindState* kind = status->add_kinds();
+    kind->set_group(one.kind().group());
+    kind->set_resource(one.kind().resource());
+    kind->set_watch(one.watch());
+    kind->set_state("Unwatched");
+  }
 }
 
 std::map<kube::WatchState, int> Account::watch_states() const {

@@ -57,6 +57,9 @@ class Account : public WatchHost {
   void OnAck(const v1::Ack& ack);
   void OnWant(const v1::Want& want);
   void OnAdmit(const v1::SnapshotAdmit& admit);
+  // Also of watches that begin later in this grant.
+  void OnAuditOrder(const v1::AuditOrder& order);
+  void OnSnapshotDone(const v1::SnapshotDone& done);
 
   [[nodiscard]] const std::string& name() const { return options_.name; }
   [[nodiscard]] bool granted() const { return granted_; }
@@ -72,7 +75,8 @@ class Account : public WatchHost {
   base::Loop* loop() override { return loop_; }
   WatchCounters* counters() override { return &counters_; }
   void OutboxChanged() override;
-  void AskSnapshot(const std::string& snapshot_id, kube::SnapshotReason reason) override;
+  void AskSnapshot(const kube::WatchTargetSpec& target, const std::string& snapshot_id,
+                   kube::SnapshotReason reason) override;
   void OnWatchState() override;
 
  private:
@@ -82,11 +86,15 @@ class Account : public WatchHost {
   void Probe();
   void Discover();
   void OnDiscovered(const kube::Discovery& discovery);
+  [[nodiscard]] kube::Discovery WithStored(const kube::Discovery& discovery) const;
+  void LookForDefinition(const kube::ResourceType& type);
   void EndGrant(const std::string& why);
   void StopWatches();
   void Flush();
   void ArmFlush();
   void SendState();
+  void FillUnwatched(v1::AccountStatus* status) const;
+  void FillKindState(const Watcher& watcher, v1::AccountStatus* status) const;
   [[nodiscard]] bool Current(const std::string& uid, uint64_t term) const;
 
   AccountOptions options_;
@@ -107,6 +115,7 @@ class Account : public WatchHost {
       early_;  // before their grant
   std::unique_ptr<wire::Outbox> outbox_;
   std::vector<std::unique_ptr<Watcher>> watchers_;
+  std::vector<v1::AuditOrder> orders_;  // of this grant, for watches that begin later
   bool paused_ = false;
   std::string state_detail_;
 
@@ -115,6 +124,7 @@ class Account : public WatchHost {
   std::unique_ptr<base::Timer> discover_timer_;
   std::unique_ptr<base::Timer> flush_timer_;
   std::unique_ptr<base::Timer> state_timer_;
+  std::unique_ptr<base::Timer> report_timer_;
   base::Time flush_at_ = base::Time::max();
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

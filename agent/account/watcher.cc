@@ -93,7 +93,7 @@ class Watcher::Reread : public net::ResponseHandler {
 
 Watcher::Watcher(const kube::WatchTargetSpec& target, const kube::ScopeRules* scope,
                  WatchHost* host, uint64_t seed)
-    : target_(target), scope_(scope), host_(host), machine_({.seed = seed}) {
+    : target_(target), scope_(scope), host_(host), machine_({.seed = seed}), seed_(seed) {
   cut_rules_.secret_data =
       target.type.group.empty() && target.type.resource == "secrets" && !scope->keep_secret_data;
   wire::Outbox::Watch watch;
@@ -109,6 +109,7 @@ Watcher::Watcher(const kube::WatchTargetSpec& target, const kube::ScopeRules* sc
 Watcher::~Watcher() = default;
 
 void Watcher::Start(const std::optional<v1::Position>& position) {
+  BeginAudits(position);
   if (!position) return Apply(machine_.Start(std::nullopt, now()));
   bodies_ = position->count() == 0;
   const bool same =
@@ -174,7 +175,7 @@ void Watcher::ApplyOne(const kube::Action& action) {
       return;
     }
     snapshot_id_ = base::ToBytes(base::RandomU128());
-    host_->AskSnapshot(snapshot_id_, ask->reason);
+    host_->AskSnapshot(target_, snapshot_id_, ask->reason);
   } else if (std::holds_alternative<kube::OpenProbe>(action)) {
     check_ = Open(What::kProbe, kube::ListTarget(target_.type, target_.name_space, {.limit = 1}));
   } else if (const auto* check = std::get_if<kube::OpenAnchorCheck>(&action)) {
@@ -183,7 +184,10 @@ void Watcher::ApplyOne(const kube::Action& action) {
     query.resource_version = check->exact_version;
     check_ = Open(What::kAnchor, kube::ListTarget(target_.type, check->anchor.name_space, query));
   } else if (const auto* list = std::get_if<kube::OpenList>(&action)) {
-    if (list->continue_token.empty()) incomplete_ = false;
+    if (list->continue_token.empty()) {
+      incomplete_ = false;
+      listed_at_ = now();
+    }
     list_ = Open(What::kList,
                  kube::ListTarget(target_.type, target_.name_space,
                                   {.limit = kPageSize, .continue_token = list->continue_token}));
@@ -221,6 +225,7 @@ void Watcher::ApplyOne(const kube::Action& action) {
   } else if (const auto* end = std::get_if<kube::EmitSnapshotEnd>(&action)) {
     bodies_ = false;
     admitted_ = false;
+    heard_ = std::max(heard_.value_or(listed_at_), listed_at_);
     outbox->SnapshotEnd(watch_number_, end->resource_version, end->consistent, incomplete_, now());
     host_->OutboxChanged();
   } else if (std::holds_alternative<kube::SnapshotAbandoned>(action)) {
@@ -232,10 +237,12 @@ void Watcher::ApplyOne(const kube::Action& action) {
     bodies_ = false;  // some rows may be there now
     outbox->AbandonSnapshot(watch_number_);
   } else if (std::holds_alternative<kube::PositionMoved>(action)) {
-    outbox->Seen(watch_number_, machine_.history(), machine_.seen_version(), now());
+    outbox->Seen(watch_number_, machine_.history(), machine_.seen_version(),
+                 heard_.value_or(now()));
     host_->OutboxChanged();
   } else if (const auto* state = std::get_if<kube::StateChanged>(&action)) {
     detail_ = state->detail;
+    gone_ = gone_ && state->state == kube::WatchState::kMissing;
     host_->OnWatchState();
   }
 }
@@ -307,6 +314,7 @@ void Watcher::FeedFrame(std::string_view frame) {
     Close(&watch_);
     return Apply(machine_.OnWatchFailed(error, now()));
   }
+  if (event->type != Type::kError && machine_.live()) heard_ = now();
   if (event->type == Type::kBookmark) {
     return Apply(machine_.OnBookmark(event->object.resource_version, now()));
   }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/account/audit_schedule.h"
 #include "agent/account/recent_hashes.h"
 #include "api/fairlead/agent/v1/agent.pb.h"
 #include "lib/base/loop.h"
@@ -55,7 +56,8 @@ class WatchHost {
   virtual WatchCounters* counters() = 0;
   // Something was put into the outbox.
   virtual void OutboxChanged() = 0;
-  virtual void AskSnapshot(const std::string& snapshot_id, kube::SnapshotReason reason) = 0;
+  virtual void AskSnapshot(const kube::WatchTargetSpec& target, const std::string& snapshot_id,
+                           kube::SnapshotReason reason) = 0;
   virtual void OnWatchState() = 0;
 };
 
@@ -74,6 +76,13 @@ class Watcher {
   void Start(const std::optional<v1::Position>& position);
   void OnAdmitted(const std::string& snapshot_id);
   void OnWant(const v1::Want& want);
+  // An audit now, or as soon as the watch is open.
+  void OnAuditOrder();
+  // The end of a snapshot of ours is committed.
+  void OnSnapshotDone(const std::string& snapshot_id, bool verified);
+  // The kind's definition was gone at `version`: its rows go, as far as protection lets them. Only
+  // of a kind that the server does not know now, and once until it does again.
+  void DeclareGone(const std::string& version);
   // The store would not take what was sent of this object.
   void OnRefused(const std::string& name_space, const std::string& name);
   // Stops (or lets go on) the streams of the list and the watch.
@@ -81,6 +90,12 @@ class Watcher {
 
   [[nodiscard]] const kube::WatchTargetSpec& target() const { return target_; }
   [[nodiscard]] kube::WatchState state() const { return machine_.state(); }
+  // As people are told: a list that is read beside a whole watch changes nothing for them.
+  [[nodiscard]] kube::WatchState told_state() const {
+    return machine_.live() ? kube::WatchState::kWatching : machine_.state();
+  }
+  // When what the watch was told last came, complete up to there; nullopt: nothing did so far.
+  [[nodiscard]] std::optional<base::Time> heard() const { return heard_; }
   [[nodiscard]] const std::string& detail() const { return detail_; }
   [[nodiscard]] const std::string& snapshot_id() const { return snapshot_id_; }
 
@@ -106,6 +121,9 @@ class Watcher {
   void PumpRereads();
   void OnReread(const v1::ObjectName& name, int status, const std::string& body);
   void CheckWants();
+  void BeginAudits(const std::optional<v1::Position>& position);
+  void ArmAudit();
+  void Audit();
   [[nodiscard]] base::Time now() const { return host_->loop()->clock().Now(); }
 
   kube::WatchTargetSpec target_;
@@ -121,8 +139,14 @@ class Watcher {
   base::U128 salt_ = base::RandomU128();  // in RecentHashes, since the last snapshot began
   std::string snapshot_id_;
   bool admitted_ = false;    // snapshot_id_, and its end was not sent yet
+  bool gone_ = false;        // declared so, and not seen since
   bool incomplete_ = false;  // something of the list under way could not be read
   std::string detail_;
+  uint64_t seed_;
+  std::optional<AuditSchedule> audits_;  // from Start() on
+  std::unique_ptr<base::Timer> audit_timer_;
+  std::optional<base::Time> heard_;
+  base::Time listed_at_{};  // when the first page of the list under way was asked for
   std::string seen_before_;
   const json::ObjectView* current_ = nullptr;  // what the machine was just fed
   std::unique_ptr<Request> watch_;

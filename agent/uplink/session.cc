@@ -146,6 +146,10 @@ void Uplink::OnChanges(const v1::ChangesDown& message) {
       return listener_->OnWant(message.want());
     case v1::ChangesDown::kSnapshotAdmit:
       return listener_->OnAdmit(message.snapshot_admit());
+    case v1::ChangesDown::kAuditOrder:
+      return listener_->OnAuditOrder(message.audit_order());
+    case v1::ChangesDown::kSnapshotDone:
+      return listener_->OnSnapshotDone(message.snapshot_done());
     case v1::ChangesDown::MESSAGE_NOT_SET:
       return;
   }

@@ -28,6 +28,8 @@ class UplinkListener {
   virtual void OnAck(const v1::Ack& ack) = 0;
   virtual void OnWant(const v1::Want& want) = 0;
   virtual void OnAdmit(const v1::SnapshotAdmit& admit) = 0;
+  virtual void OnAuditOrder(const v1::AuditOrder& order) = 0;
+  virtual void OnSnapshotDone(const v1::SnapshotDone& done) = 0;
   // The session is over: every grant with it.
   virtual void OnLost(const std::string& why) = 0;
 };

@@ -114,7 +114,7 @@ class ServedRows:
 
     def differences(self, account, api):
         scope = Scope(self._get(f"/v1/accounts/{account}")["spec"])
-        rows = {(one["group"], one["resource"]): {} for one in self._get("/v1/freshness", account=account)["watches"]}
+        rows = {(one["group"], one["resource"]): {} for one in self._get(f"/v1/accounts/{account}/freshness")["watches"]}
         for one in self._objects(account=account, body="true"):
             own = rows.setdefault((one["group"], one["resource"]), {})
             own[one["namespace"], one["name"]] = verdict.Row(one["uid"], one["body"], one["held"], hash_matches=True)

@@ -32,6 +32,7 @@ std::string LiveToText(const AccountLive& live) {
   out["term"] = Json::UInt64(live.term);
   out["standbys"] = live.standbys;
   EachText(live, [&](const char* name, const std::string& text) { out[name] = text; });
+  out["synced"] = live.synced;
   out["kinds"] = Json::Value(Json::arrayValue);
   for (const std::string& kind : live.kinds) out["kinds"].append(kind);
   return json::WriteJson(out);
@@ -47,6 +48,7 @@ absl::StatusOr<AccountLive> LiveFromText(std::string_view text) {
   live.granted = in["granted"].asBool();
   live.term = in["term"].asUInt64();
   live.standbys = in["standbys"].asInt();
+  live.synced = in["synced"].isBool() && in["synced"].asBool();
   EachText(live, [&](const char* name, std::string& to) {
     if (in[name].isString()) to = in[name].asString();
   });
@@ -77,6 +79,25 @@ void FleetBoard::Put(const std::string& replica, const base::U128& account,
     listener = listener_;
   }
   if (listener) listener(account, replica.empty());
+}
+
+void FleetBoard::Remove(const base::U128& account) {
+  {
+    const base::MutexLock lock(mutex_);
+    freshness_.erase(account);
+  }
+  Put("", account, std::nullopt);
+}
+
+void FleetBoard::SetFreshness(const base::U128& account, AccountFreshness freshness) {
+  const base::MutexLock lock(mutex_);
+  freshness_[account] = std::move(freshness);
+}
+
+AccountFreshness FleetBoard::Freshness(const base::U128& account) const {
+  const base::MutexLock lock(mutex_);
+  const auto found = freshness_.find(account);
+  return found == freshness_.end() ? AccountFreshness{} : found->second;
 }
 
 void FleetBoard::ForgetPeer(const std::string& peer) {

@@ -6,13 +6,22 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "lib/base/clock.h"
 #include "lib/base/hash.h"
 #include "lib/base/mutex.h"
 
 namespace fairlead::endpoint {
+
+// What agents say of a watch, as far as something follows from it (kube::WatchStateName).
+inline constexpr char kSaysWatching[] = "Watching";
+inline constexpr char kSaysForbidden[] = "Forbidden";
+inline constexpr char kSaysMissing[] = "Missing";
+inline constexpr char kSaysBackoff[] = "Backoff";
+inline constexpr char kSaysUnwatched[] = "Unwatched";  // has a position, and is not in scope now
 
 // What is known of an account's agents now.
 struct AccountLive {
@@ -29,7 +38,26 @@ struct AccountLive {
   std::string state;  // as the agent says: Running, Unreachable, ...
   std::string detail;
   std::vector<std::string> kinds;  // those that are not simply watching: "pods: Forbidden"
+  // Every kind that the cluster lets the agent see is watched and complete.
+  bool synced = false;
   friend bool operator==(const AccountLive&, const AccountLive&) = default;
+};
+
+// How old what an account's rows show may be, as its agent said last.
+struct AccountFreshness {
+  struct Watch {
+    std::string group;
+    std::string resource;
+    std::string watch;  // "" or the one namespace
+    std::string state;  // kube::WatchStateName
+    std::string detail;
+    std::optional<int64_t> fresh_ms;  // when it was said; nullopt: nothing heard in that grant
+  };
+  base::Time granted_at{};
+  bool reported = false;  // since granted_at
+  base::Time reported_at{};
+  std::optional<int64_t> fresh_ms;  // of every watch that is not in `watches`, when it was said
+  std::vector<Watch> watches;
 };
 
 // AccountLive as a text for other replicas, and back; what cannot be read is InvalidArgument.
@@ -48,7 +76,10 @@ class FleetBoard {
   }
 
   void Set(const base::U128& account, const AccountLive& live) { Put("", account, live); }
-  void Remove(const base::U128& account) { Put("", account, std::nullopt); }
+  void Remove(const base::U128& account);
+  // What this replica's agents said; nobody is told, as it changes with every report.
+  void SetFreshness(const base::U128& account, AccountFreshness freshness);
+  [[nodiscard]] AccountFreshness Freshness(const base::U128& account) const;
   // What replica `peer` says.
   void SetPeer(const std::string& peer, const base::U128& account, const AccountLive& live) {
     Put(peer, account, live);
@@ -70,6 +101,7 @@ class FleetBoard {
   mutable base::Mutex mutex_;
   Listener listener_;
   std::map<std::string, Lives> replicas_;  // "" = this one
+  std::map<base::U128, AccountFreshness> freshness_;
 };
 
 }  // namespace fairlead::endpoint

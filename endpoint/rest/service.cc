@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "endpoint/identity/authority.h"
+#include "endpoint/rest/answers.h"
 #include "lib/base/hash.h"
 #include "lib/base/strings.h"
 #include "lib/base/suggest.h"
@@ -20,42 +21,8 @@ using base::StrCat;
 
 namespace {
 
-constexpr char kJson[] = "application/json";
 constexpr size_t kMostWatchers = 64;
 constexpr size_t kMostQueued = size_t{4} << 20;
-
-void Fail(net::HttpResponder& responder, int status, std::string_view reason,
-          std::string_view message) {
-  Json::Value body;
-  body["error"]["reason"] = std::string(reason);
-  body["error"]["message"] = std::string(message);
-  responder.Send(status, kJson, json::WriteJson(body) + "\n");
-}
-
-void Fail(net::HttpResponder& responder, const absl::Status& status) {
-  const std::string_view message = base::View(status.message());
-  switch (status.code()) {
-    case absl::StatusCode::kInvalidArgument:
-      return Fail(responder, 400, "Invalid", message);
-    case absl::StatusCode::kNotFound:
-      return Fail(responder, 404, "NotFound", message);
-    case absl::StatusCode::kAlreadyExists:
-      return Fail(responder, 409, "NameTaken", message);
-    case absl::StatusCode::kFailedPrecondition:
-      return Fail(responder, 409, "Conflict", message);
-    case absl::StatusCode::kPermissionDenied:
-      return Fail(responder, 403, "Forbidden", message);
-    case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kResourceExhausted:
-      return Fail(responder, 503, "Unavailable", message);
-    default:
-      return Fail(responder, 500, "Internal", message);
-  }
-}
-
-void Ok(net::HttpResponder& responder, const Json::Value& body) {
-  responder.Send(200, kJson, json::WriteJson(body) + "\n");
-}
 
 bool SameSecret(const std::string& a, const std::string& b) {
   return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
@@ -70,15 +37,6 @@ Role RoleNamed(std::string_view name) {
 Json::Value Strings(const std::vector<std::string>& list) {
   Json::Value out(Json::arrayValue);
   for (const std::string& one : list) out.append(one);
-  return out;
-}
-
-Json::Value KindJson(const store::Kind& kind) {
-  Json::Value out;
-  out["group"] = kind.group;
-  out["version"] = kind.version;
-  out["resource"] = kind.resource;
-  out["kind"] = kind.kind;
   return out;
 }
 
@@ -165,16 +123,17 @@ void RestService::Handle(const net::HttpServerRequest& request, Responder respon
   if (path == "/v1/accounts" && reads) return ListAccounts(request, responder);
   constexpr std::string_view kAccount = "/v1/accounts/";
   if (path.starts_with(kAccount)) {
+    const std::string_view rest = std::string_view(path).substr(kAccount.size());
+    const size_t slash = rest.find('/');
     std::string name;
-    if (!net::PercentDecode(std::string_view(path).substr(kAccount.size()), &name) ||
-        !registry::ValidAccountName(name)) {
+    if (!net::PercentDecode(rest.substr(0, slash), &name) || !registry::ValidAccountName(name)) {
       return Fail(*responder, 400, "Invalid",
                   "account names are 1 to 63 letters, digits, '_' and '-'");
     }
-    return Account(request, name, responder);
+    if (slash == std::string_view::npos) return Account(request, name, responder);
+    return AccountAction(request, name, std::string(rest.substr(slash + 1)), responder);
   }
   if (path == "/v1/objects" && reads) return Objects(request, responder);
-  if (path == "/v1/freshness" && reads) return Freshness(request, responder);
   if (path == "/v1/enrolment-tokens" && request.method == "POST")
     return CreateToken(request, responder);
   Fail(*responder, 404, "NotFound",
@@ -220,6 +179,7 @@ std::string RestService::AccountText(const registry::Account& account, bool with
   status["state"] = live.state;
   status["detail"] = live.detail;
   status["kinds"] = Strings(live.kinds);
+  status["synced"] = live.synced;
   return json::WriteJson(out);
 }
 
@@ -385,34 +345,6 @@ void RestService::Objects(const net::HttpServerRequest& request, const Responder
     store::ObjectPageRequest asked = page;
     asked.filter.account = account->uid;
     options_.reads->Post([answer, asked] { answer(asked); });
-  });
-}
-
-void RestService::Freshness(const net::HttpServerRequest& request, const Responder& responder) {
-  const std::string name = net::QueryValue(request.query, "account");
-  if (name.empty()) return Fail(*responder, 400, "Invalid", "say which account: ?account=");
-  WithRegistry(responder, [this, name, responder](registry::Registry& registry) {
-    const auto account = registry.Get(name);
-    if (!account.ok()) return Fail(*responder, account.status());
-    options_.reads->Post([this, uid = account->uid, responder] {
-      const auto positions = options_.reader->Positions({uid, 0}, false);
-      if (!positions.ok()) return Fail(*responder, positions.status());
-      Json::Value out;
-      out["watches"] = Json::Value(Json::arrayValue);
-      const int64_t now = options_.loop->clock().WallMs();
-      for (const store::Position& one : *positions) {
-        Json::Value watch = KindJson(one.kind);
-        watch["watch"] = one.watch;
-        watch["resourceVersion"] = one.resource_version;
-        watch["count"] = Json::UInt64(one.count);
-        watch["sum"] = base::ToHex(one.sum);
-        watch["held"] = Json::UInt64(one.held);
-        watch["ageMs"] =
-            Json::Int64(one.fresh_ms == 0 ? -1 : std::max<int64_t>(0, now - one.fresh_ms));
-        out["watches"].append(watch);
-      }
-      Ok(*responder, out);
-    });
   });
 }
 

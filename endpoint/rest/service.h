@@ -24,6 +24,18 @@ enum class Role { kNone, kViewer, kOperator, kAdmin };
 // (loopback).
 Role RoleOf(const net::HttpServerRequest& request, const Config& config);
 
+// What an account's holder is told. Any thread may call.
+class AccountActions {
+ public:
+  virtual ~AccountActions() = default;
+  // Its rows are compared with fresh lists of these kinds; a kind without a resource is every kind.
+  // `done` may run on any thread: false = no agent holds the account here.
+  virtual void Audit(const base::U128& account, const std::vector<store::Kind>& kinds,
+                     std::function<void(bool)> done) = 0;
+  // The account was written under another term than the holder's.
+  virtual void Fenced(const base::U128& account, const std::string& why) = 0;
+};
+
 struct RestOptions {
   const Config* config = nullptr;
   store::WriterThread* writer = nullptr;
@@ -33,6 +45,7 @@ struct RestOptions {
   metrics::Registry* metrics = nullptr;
   base::Loop* loop = nullptr;
   base::Loop* reads = nullptr;  // stopped before the service goes
+  AccountActions* actions = nullptr;
   // What else keeps it from being ready, for people; "" = nothing. Called on `loop`; may be null.
   std::function<std::string()> problem = nullptr;
 };
@@ -59,7 +72,16 @@ class RestService : public net::HttpHandler {
                      const Responder& responder);
   void ListAccounts(const net::HttpServerRequest& request, const Responder& responder);
   void Objects(const net::HttpServerRequest& request, const Responder& responder);
-  void Freshness(const net::HttpServerRequest& request, const Responder& responder);
+  // GET freshness, POST audit and confirm-deletes of an account.
+  void AccountAction(const net::HttpServerRequest& request, const std::string& name,
+                     const std::string& action, const Responder& responder);
+  void Freshness(const base::U128& uid, const std::vector<store::Position>& positions,
+                 const Responder& responder);
+  void Audit(const base::U128& uid, const std::vector<store::Position>& positions,
+             const std::string& query, const Responder& responder);
+  void ConfirmDeletes(const base::U128& uid, const std::vector<store::Position>& positions,
+                      const std::string& query, const Responder& responder);
+  void WriteConfirmed(store::Batch batch, const store::Term& term, const Responder& responder);
   void CreateToken(const net::HttpServerRequest& request, const Responder& responder);
   void Readiness(const Responder& responder);
   // Runs on the writer's thread; answers 503 when that has stopped.

@@ -205,13 +205,6 @@ void Hub::OnHello(Session* session, const v1::Hello& hello) {
   Carry(leases_.AddClaims(session->id, claims, now()));
 }
 
-void Hub::OnStatus(Session* session, const v1::AccountStatus& status) {
-  const auto grant = grants_.find(Number(status.account_uid()));
-  if (grant == grants_.end() || grant->second->session != session->id) return;
-  session->statuses[grant->first] = status;
-  Publish(grant->first);
-}
-
 // The stream that ended may be the one whose callback we are in: what goes, goes later.
 void Hub::CloseSession(SessionId id, const std::string& why) {
   const auto found = sessions_.find(id);
@@ -299,11 +292,12 @@ void Hub::Publish(const base::U128& account) {
       live.cluster_uid = claim->second.cluster_uid();
       live.kubernetes_version = claim->second.kubernetes_version();
     }
-    const auto status = holder.statuses.find(account);
-    if (status != holder.statuses.end()) {
-      live.state = status->second.state();
-      live.detail = status->second.detail();
-      for (const v1::KindState& kind : status->second.kinds()) {
+    live.synced = Synced(*grant->second);
+    if (const auto& status = grant->second->status) {
+      live.state = status->state();
+      live.detail = status->detail();
+      for (const v1::KindState& kind : status->kinds()) {
+        if (kind.state() == kSaysWatching || kind.state() == kSaysUnwatched) continue;
         live.kinds.push_back(base::StrCat(kind.resource(), kind.group().empty() ? "" : ".",
                                           kind.group(), ": ", kind.state(),
                                           kind.detail().empty() ? "" : " ", kind.detail()));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -9,6 +10,7 @@
 #include "endpoint/fleet/board.h"
 #include "endpoint/identity/authority.h"
 #include "endpoint/registry/registry.h"
+#include "endpoint/store/scrub.h"
 #include "endpoint/store/writer_queue.h"
 #include "lib/base/loop.h"
 #include "lib/json/object_view.h"
@@ -25,6 +27,9 @@ struct HubOptions {
   uint32_t flush_delay_ms = 2;
   uint64_t shard_credit_bytes = uint64_t{1} << 20;
   size_t queue_bytes = size_t{64} << 20;
+  // Looks at the rows of one kind and watch themselves before an audit's list is compared with
+  // them; the agent may begin when `done` was called, on any thread. Null: at once.
+  std::function<void(const store::ScrubRequest& rows, std::function<void()> done)> scrub;
   // Other replicas of the endpoint may use the same database.
   bool replicas = false;
 };
@@ -47,6 +52,11 @@ class Hub : public wire::AgentService {
 
   void PutAccount(const registry::Account& account);
   void RemoveAccount(const base::U128& uid);
+  // Has the holding agent compare its rows with a fresh list: one kind's, or with "" of every kind.
+  // False: no agent holds the account here.
+  bool Audit(const base::U128& uid, const std::string& group, const std::string& resource);
+  // Somebody else wrote under a term of their own: whoever holds the account begins anew.
+  void Fenced(const base::U128& uid, const std::string& why);
 
   // No replica holds these accounts, which this one waits for.
   void OnFree(const std::vector<base::U128>& accounts);
@@ -77,6 +87,7 @@ class Hub : public wire::AgentService {
   void OnCommitted(const base::U128& account, uint64_t number, uint64_t seq,
                    std::vector<store::Refused> refused, const store::BatchResult& result);
   void OnAsk(Session* session, const agent::v1::SnapshotAsk& ask);
+  void OnSnapshotEnded(Grant* grant, const store::SnapshotOutcome& outcome);
   void CloseSession(SessionId id, const std::string& why);
   void CloseChanges(Changes* changes);
 
@@ -91,6 +102,11 @@ class Hub : public wire::AgentService {
   void Break(const base::U128& account, const std::string& why);
   void DropGrant(const base::U128& account);
   void Admit(const std::vector<wire::SnapshotAdmission::Ticket>& tickets);
+  void AdmitOne(const base::U128& account, Grant* grant, const std::string& snapshot_id);
+  void SendAdmit(const base::U128& account, uint64_t number, const std::string& snapshot_id);
+  // Null: the grant's session has no Changes stream.
+  wire::StreamSender<agent::v1::ChangesDown>* SenderOf(const Grant& grant);
+  [[nodiscard]] bool Synced(const Grant& grant) const;
   void Publish(const base::U128& account);
   void Tick();
   bool Trusted(const std::string& identity) const;

@@ -173,7 +173,15 @@ void Hub::SendGrant(const wire::LeaseTable::Action& action, store::Term term) {
             spec.keep_secret_data,
             {spec.max_delete_percent, spec.max_delete_count},
             {},
-            std::move(term.positions)});
+            std::move(term.positions),
+            term.lost_commits,
+            now(),
+            {},
+            {}});
+  AccountFreshness fresh = board_->Freshness(action.account);
+  fresh.granted_at = now();
+  fresh.reported = false;
+  board_->SetFreshness(action.account, std::move(fresh));
   v1::ControlDown message;
   v1::Grant* grant = message.mutable_grant();
   grant->set_account_name(account->second.name);
@@ -206,11 +214,17 @@ void Hub::SendPositions(Session* session, Grant* grant) {
     part->set_store_epoch(grant->ledger.grant().store_epoch);
     part->set_term(grant->ledger.grant().term);
     for (int i = 0; i < kPositionsPerMessage && next < positions.size(); ++i) {
-      FillPosition(positions[next++], part->add_positions());
+      const store::Position& position = positions[next++];
+      v1::Position* to = part->add_positions();
+      FillPosition(position, to);
+      if (position.verified_ms == 0) continue;
+      const int64_t age = loop_->clock().WallMs() - position.verified_ms;
+      to->set_verified_age_ms(static_cast<uint64_t>(std::max<int64_t>(0, age)));
     }
     part->set_last(next == positions.size());
     session->changes->sender->Send(std::move(message));
   } while (next < positions.size());
+  if (std::exchange(grant->audit_all, false)) Audit(grant->account, "", "");
 }
 
 void Hub::Revoke(const wire::LeaseTable::Action& action) {
@@ -338,39 +352,7 @@ void Hub::OnCommitted(const base::U128& account, uint64_t number, uint64_t seq,
     }
     sender.Send(std::move(down));
   }
-  for (const store::SnapshotOutcome& outcome : result.ended) {
-    if (outcome.held > 0) {
-      log::Warn("deletions are held by the account's protection",
-                {{"resource", outcome.kind.resource}, {"rows", outcome.held}});
-    }
-    Admit(admission_.Done({number, base::ToBytes(outcome.snapshot_id)}, now()));
-  }
-}
-
-void Hub::OnAsk(Session* session, const v1::SnapshotAsk& ask) {
-  const auto grant = grants_.find(Number(ask.account_uid()));
-  if (grant == grants_.end() || grant->second->session != session->id ||
-      grant->second->ledger.grant().term != ask.term() || ask.snapshot_id().size() != 16) {
-    return;
-  }
-  log::Info("snapshot asked for",
-            {{"account", accounts_[grant->first].name}, {"reason", ask.reason()}});
-  Admit(admission_.Ask({grant->second->number, ask.snapshot_id()}, now()));
-}
-
-void Hub::Admit(const std::vector<wire::SnapshotAdmission::Ticket>& tickets) {
-  for (const auto& ticket : tickets) {
-    for (const auto& [account, grant] : grants_) {
-      if (grant->number != ticket.owner) continue;
-      const auto session = sessions_.find(grant->session);
-      if (session == sessions_.end() || session->second->changes == nullptr) continue;
-      v1::ChangesDown message;
-      message.mutable_snapshot_admit()->set_account_uid(base::ToBytes(account));
-      message.mutable_snapshot_admit()->set_term(grant->ledger.grant().term);
-      message.mutable_snapshot_admit()->set_snapshot_id(ticket.snapshot_id);
-      session->second->changes->sender->Send(std::move(message));
-    }
-  }
+  for (const store::SnapshotOutcome& outcome : result.ended) OnSnapshotEnded(&grant, outcome);
 }
 
 }  // namespace fairlead::endpoint

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,7 +29,6 @@ struct Hub::Session : wire::StreamHandler<v1::ControlUp> {
   std::string session_id;
   v1::Hello hello;
   std::map<std::string, v1::Claim> claims;
-  std::map<base::U128, v1::AccountStatus> statuses;
 };
 
 struct Hub::Changes : wire::StreamHandler<v1::ChangesUp> {
@@ -54,6 +54,10 @@ struct Hub::Grant {
   store::DeletionProtection protection;
   SnapshotKinds snapshots;
   std::vector<store::Position> positions;  // until the Changes stream is there to take them
+  bool audit_all = false;                  // once the positions are sent: the store lost commits
+  base::Time begun{};
+  std::optional<v1::AccountStatus> status;        // the agent's last
+  std::map<std::string, v1::SnapshotAsk> audits;  // by snapshot id: asked for and not ended
 };
 
 }  // namespace fairlead::endpoint

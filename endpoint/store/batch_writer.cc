@@ -158,7 +158,10 @@ BatchWriter::PositionRow* BatchWriter::PositionOf(KindRow* kind, const std::stri
 // A page's keys are read at once, and those of all changes up to the next end of a snapshot. With
 // every object alone nothing is: the plan ends with each of them.
 absl::Status BatchWriter::Prepare(const Batch& batch, size_t entry) {
-  if (std::holds_alternative<SnapshotEnd>(batch.entries[entry])) return Flush(batch);
+  if (std::holds_alternative<SnapshotEnd>(batch.entries[entry]) ||
+      std::holds_alternative<ConfirmHeld>(batch.entries[entry])) {
+    return Flush(batch);
+  }
   if (rows_ == Rows::kEachAlone) return absl::OkStatus();
   if (const auto* page = std::get_if<SnapshotPage>(&batch.entries[entry])) {
     const Snapshot* snapshot = FindSnapshot(batch, page->snapshot_id);

@@ -4,10 +4,11 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "endpoint/store/row_plan.h"
 #include "endpoint/store/row_table.h"
@@ -70,7 +71,30 @@ class BatchWriter {
     // The last batch that may speak of it. What is over stays until Committed(), so that a batch
     // that was rolled back finds the same when it is applied again.
     uint64_t last_seq = UINT64_MAX;
-    absl::flat_hash_set<U128> seen;
+    // Content hashes by key. Zero: it is there, and not to be compared: seen live, or refused.
+    absl::flat_hash_map<U128, U128> listed;
+    uint64_t count = 0;  // of the pages' items
+    U128 sum;
+    uint64_t comparable = 0;  // hashes that are not zero
+
+    void Listed(const U128& key, const U128& hash, const U128& term);
+  };
+  // What a snapshot's end finds in the rows.
+  struct Survey {
+    struct Gone {
+      int64_t id;
+      ObjectName name;
+      bool held;
+      bool counted;
+      U128 term;
+    };
+    int64_t rows = 0;   // of the snapshot's watch
+    int64_t count = 0;  // of those that its position counts
+    U128 sum;
+    std::vector<Gone> gone;  // not in the list
+    uint64_t different = 0;
+    uint64_t missing = 0;
+    uint64_t newer = 0;  // not in the list, but newer than it
   };
   // One object to be stored.
   struct Row {
@@ -97,16 +121,27 @@ class BatchWriter {
   absl::Status OnEntry(const Batch& batch, const SnapshotBegin& begin, BatchResult* result);
   absl::Status OnEntry(const Batch& batch, const SnapshotPage& page, BatchResult* result);
   absl::Status OnEntry(const Batch& batch, const SnapshotEnd& end, BatchResult* result);
-  absl::Status OnItem(const Batch& batch, KindRow* kind, uint64_t history, const SnapshotItem& item,
-                      Want* want, BatchResult* result);
+  absl::Status OnEntry(const Batch& batch, const ConfirmHeld& confirm, BatchResult* result);
+  absl::Status OnItem(const Batch& batch, KindRow* kind, const Snapshot& snapshot,
+                      const SnapshotItem& item, Want* want, BatchResult* result);
+  absl::Status TakeVersionBack(const Snapshot& snapshot, const RowKey& key,
+                               const SnapshotItem& item);
   absl::Status Upsert(const Batch& batch, KindRow* kind, const Row& row, BatchResult* result);
   absl::StatusOr<bool> StoreOrRefuse(const Batch& batch, const RowKey& key, const StoredRow& row,
                                      const RowContent& content, const Kind& kind,
                                      BatchResult* result);
   absl::Status Delete(KindRow* kind, const Change& change, BatchResult* result);
+  absl::StatusOr<Survey> SurveyRows(const KindRow& kind, const Snapshot& snapshot,
+                                    const std::string& version);
+  absl::StatusOr<uint64_t> BuriedSince(const KindRow& kind, const Snapshot& snapshot,
+                                       const std::string& version);
   absl::Status Sweep(const Batch& batch, KindRow* kind, const Snapshot& snapshot,
-                     const std::string& version, SnapshotOutcome* outcome);
-  absl::Status Recount(KindRow* kind, const std::string& watch, PositionRow* position);
+                     const std::string& version, Survey* survey, SnapshotOutcome* outcome);
+  static void Judge(const Snapshot& snapshot, const SnapshotEnd& end, const Survey& survey,
+                    const PositionRow& running, SnapshotOutcome* outcome);
+  static bool Counts(const KindRow& kind, const std::string& watch, std::string_view name_space);
+  static bool NewerVersion(uint64_t history, const std::string& version, uint64_t other_history,
+                           const std::string& other_version);
 
   // Before an entry: reads ahead what it and those behind it speak of; before one that looks at the
   // tables itself, writes what is planned.

@@ -1,6 +1,9 @@
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "endpoint/store/batch_writer.h"
+#include "lib/base/resource_version.h"
 #include "lib/base/status.h"
 #include "lib/base/strings.h"
 #include "lib/sql/connection.h"
@@ -16,7 +19,7 @@ std::string ResourceName(const Kind& kind) { return base::StrCat(kind.resource, 
 
 size_t BatchWriter::snapshot_keys() const {
   size_t keys = 0;
-  for (const auto& [id, snapshot] : snapshots_) keys += snapshot.seen.size();
+  for (const auto& [id, snapshot] : snapshots_) keys += snapshot.listed.size();
   return keys;
 }
 
@@ -45,7 +48,7 @@ void BatchWriter::MarkSeen(const Batch& batch, const KindRow& kind, const U128& 
   if (snapshots_.empty()) return;
   for (auto at = snapshots_.lower_bound({batch.shard, U128{}});
        at != snapshots_.end() && at->first.first == batch.shard; ++at) {
-    if (at->second.resource == ResourceName(kind.kind)) at->second.seen.insert(key);
+    if (at->second.resource == ResourceName(kind.kind)) at->second.listed.try_emplace(key);
   }
 }
 
@@ -88,16 +91,19 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotPage& page,
   if (kind == nullptr) return absl::InvalidArgumentError("a page without its kind");
   Want want{page.snapshot_id, {}};
   for (const SnapshotItem& item : page.items) {
-    snapshot->seen.insert(KeyOf(kind->kind, item.name_space, item.name));
+    const U128 key = KeyOf(kind->kind, item.name_space, item.name);
+    snapshot->Listed(key, item.refused ? U128{} : item.content_hash,
+                     base::SumTerm(key, item.content_hash));
     if (item.refused) continue;
-    FAIRLEAD_RETURN_IF_ERROR(OnItem(batch, kind, snapshot->history, item, &want, result));
+    FAIRLEAD_RETURN_IF_ERROR(OnItem(batch, kind, *snapshot, item, &want, result));
   }
   result->wants.push_back(std::move(want));
   return absl::OkStatus();
 }
 
-absl::Status BatchWriter::OnItem(const Batch& batch, KindRow* kind, uint64_t history,
+absl::Status BatchWriter::OnItem(const Batch& batch, KindRow* kind, const Snapshot& snapshot,
                                  const SnapshotItem& item, Want* want, BatchResult* result) {
+  const uint64_t history = snapshot.history;
   if (item.has_body) {
     const Row row{&item.name_space,       &item.name, &item.uid,
                   &item.resource_version, history,    item.content_hash,
@@ -105,7 +111,12 @@ absl::Status BatchWriter::OnItem(const Batch& batch, KindRow* kind, uint64_t his
     return Upsert(batch, kind, row, result);
   }
   const RowKey key{kind->id, {item.name_space, item.name}};
-  FAIRLEAD_ASSIGN_OR_RETURN(const RowState state, Find(key));
+  FAIRLEAD_ASSIGN_OR_RETURN(RowState state, Find(key));
+  if (state.row && Compare(history, item.resource_version, state.row->history,
+                           state.row->resource_version) == Order::kOlder) {
+    FAIRLEAD_RETURN_IF_ERROR(TakeVersionBack(snapshot, key, item));
+    state = plan_.State(key);
+  }
   const std::optional<StoredRow>& stored = state.row;
   if (stored && stored->hash == item.content_hash && stored->uid == item.uid) {
     ++result->unchanged;
@@ -122,6 +133,35 @@ absl::Status BatchWriter::OnItem(const Batch& batch, KindRow* kind, uint64_t his
   return absl::OkStatus();
 }
 
+void BatchWriter::Snapshot::Listed(const U128& key, const U128& hash, const U128& term) {
+  U128& known = listed[key];
+  if (known != U128{}) {  // a page that was read again
+    sum -= base::SumTerm(key, known);
+    --count;
+    --comparable;
+  }
+  known = hash;
+  if (hash != U128{}) ++comparable;
+  sum += term;
+  ++count;
+}
+
+// The list is later than what was written before it began. A row of those that claims a later
+// version would refuse everything that comes, so it gets the list's; only what came while the list
+// was on its way is told once more.
+absl::Status BatchWriter::TakeVersionBack(const Snapshot& snapshot, const RowKey& key,
+                                          const SnapshotItem& item) {
+  if (plan_.HasContent(key)) return absl::OkStatus();  // this batch wrote it
+  FAIRLEAD_ASSIGN_OR_RETURN(const auto query,
+                            connection_->Prepare("SELECT seq FROM objects WHERE id = ?"));
+  sql::Bind(*query, plan_.State(key).row->id);
+  FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
+  if (row && static_cast<uint64_t>(query->Int(0)) < snapshot.begin_seq) {
+    plan_.SetVersion(key, snapshot.history, item.resource_version);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotEnd& end, BatchResult* result) {
   Snapshot* snapshot = FindSnapshot(batch, end.snapshot_id);
   if (snapshot == nullptr)
@@ -129,13 +169,16 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotEnd& end, Ba
   KindRow* kind = KindOf(*snapshot);
   if (kind == nullptr) return absl::InvalidArgumentError("a snapshot's end without its kind");
   SnapshotOutcome outcome{end.snapshot_id, kind->kind, snapshot->watch};
+  PositionRow& position = kind->positions[snapshot->watch];
+  FAIRLEAD_ASSIGN_OR_RETURN(Survey survey, SurveyRows(*kind, *snapshot, end.resource_version));
   if (snapshot->complete_list && !end.incomplete) {
-    FAIRLEAD_RETURN_IF_ERROR(Sweep(batch, kind, *snapshot, end.resource_version, &outcome));
+    FAIRLEAD_RETURN_IF_ERROR(
+        Sweep(batch, kind, *snapshot, end.resource_version, &survey, &outcome));
   }
   result->deleted += outcome.deleted;
-  PositionRow& position = kind->positions[snapshot->watch];
-  const PositionRow before = position;
-  FAIRLEAD_RETURN_IF_ERROR(Recount(kind, snapshot->watch, &position));
+  Judge(*snapshot, end, survey, position, &outcome);
+  position.count = survey.count;
+  position.sum = survey.sum;
   if (Compare(snapshot->history, end.resource_version, position.history,
               position.resource_version) != Order::kOlder) {
     position.history = snapshot->history;
@@ -144,50 +187,149 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotEnd& end, Ba
     position.fresh_ms = clock_->WallMs() - end.age_ms;
   }
   position.rules_hash = snapshot->rules_hash;
-  const auto count = static_cast<int64_t>(end.count);
-  outcome.verified = end.counted && position.count == count && position.sum == end.sum &&
-                     before.count == count && before.sum == end.sum;
-  if (outcome.verified) position.verified_ms = clock_->WallMs() - end.age_ms;
+  if (outcome.verified) {
+    position.verified_ms = clock_->WallMs() - end.age_ms;
+  } else if (outcome.compared) {
+    position.verified_ms = 0;  // what was proven before is in doubt now
+  }
   position.changed = true;
-  result->ended.push_back(outcome);
+  result->ended.push_back(std::move(outcome));
   snapshot->last_seq = batch.seq;
   return absl::OkStatus();
+}
+
+// What is older than the watch's position, or than the row, does not bring it back.
+absl::Status BatchWriter::OnEntry(const Batch& batch, const ConfirmHeld& confirm,
+                                  BatchResult* result) {
+  FAIRLEAD_ASSIGN_OR_RETURN(KindRow * kind, KindAt(confirm.kind));
+  std::vector<Change> held;
+  {
+    FAIRLEAD_ASSIGN_OR_RETURN(
+        const auto query,
+        connection_->Prepare("SELECT namespace, name, history, resource_version FROM objects "
+                             "WHERE kind = ? AND held <> 0"));
+    sql::Bind(*query, kind->id);
+    for (;;) {
+      FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
+      if (!row) break;
+      Change change;
+      change.name_space = std::string(query->Text(0));
+      change.name = std::string(query->Text(1));
+      change.history = static_cast<uint64_t>(query->Int(2));
+      change.resource_version = std::string(query->Text(3));
+      held.push_back(std::move(change));
+    }
+  }
+  for (Change& change : held) {
+    const PositionRow* position = PositionOf(kind, change.name_space);
+    if (position != nullptr && NewerVersion(position->history, position->resource_version,
+                                            change.history, change.resource_version)) {
+      change.history = position->history;
+      change.resource_version = position->resource_version;
+    }
+    FAIRLEAD_RETURN_IF_ERROR(Delete(kind, change, result));
+  }
+  return absl::OkStatus();
+}
+
+// Whether `watch` counts the rows of a namespace, or another watch of the kind does.
+bool BatchWriter::Counts(const KindRow& kind, const std::string& watch,
+                         std::string_view name_space) {
+  if (!watch.empty()) return name_space == watch;
+  return name_space.empty() || !kind.positions.contains(std::string(name_space));
+}
+
+// Reads every row of the kind once. A row written since the list began is newer than the list says;
+// every other one is as the list has it, or the list has it not, or something is wrong. Keys are
+// made from the names, as what was changed by hand is not to be believed.
+absl::StatusOr<BatchWriter::Survey> BatchWriter::SurveyRows(const KindRow& kind,
+                                                            const Snapshot& snapshot,
+                                                            const std::string& version) {
+  Survey survey;
+  uint64_t found = 0;  // of what the list has
+  {
+    FAIRLEAD_ASSIGN_OR_RETURN(
+        const auto query,
+        connection_->Prepare("SELECT id, content_hash, seq, namespace, name, held, history, "
+                             "resource_version FROM objects WHERE kind = ?"));
+    sql::Bind(*query, kind.id);
+    for (;;) {
+      FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
+      if (!row) break;
+      ObjectName name{std::string(query->Text(3)), std::string(query->Text(4))};
+      const U128 key = KeyOf(kind.kind, name.name_space, name.name);
+      const U128 hash = query->Number128(1);
+      const U128 term = base::SumTerm(key, hash);
+      const bool counted = Counts(kind, snapshot.watch, name.name_space);
+      if (counted) {
+        ++survey.count;
+        survey.sum += term;
+      }
+      if (!snapshot.watch.empty() && name.name_space != snapshot.watch) continue;
+      ++survey.rows;
+      const auto listed = snapshot.listed.find(key);
+      const bool in_list = listed != snapshot.listed.end();
+      if (in_list && listed->second != U128{}) ++found;
+      if (static_cast<uint64_t>(query->Int(2)) >= snapshot.begin_seq) continue;
+      if (in_list) {
+        if (listed->second != hash && listed->second != U128{}) ++survey.different;
+        continue;
+      }
+      // Written between the moment the list was asked for and its first item.
+      const uint64_t history = static_cast<uint64_t>(query->Int(6));
+      if (NewerVersion(history, std::string(query->Text(7)), snapshot.history, version)) {
+        ++survey.newer;
+        continue;
+      }
+      survey.gone.push_back({query->Int(0), std::move(name), query->Int(5) != 0, counted, term});
+    }
+  }
+  survey.missing = snapshot.comparable - found;
+  if (survey.missing == 0) return survey;
+  FAIRLEAD_ASSIGN_OR_RETURN(const uint64_t buried, BuriedSince(kind, snapshot, version));
+  survey.missing -= std::min(survey.missing, buried);
+  return survey;
+}
+
+// How many of what the list has were deleted since it began.
+absl::StatusOr<uint64_t> BatchWriter::BuriedSince(const KindRow& kind, const Snapshot& snapshot,
+                                                  const std::string& version) {
+  FAIRLEAD_ASSIGN_OR_RETURN(
+      const auto query, connection_->Prepare("SELECT namespace, name, seq, history, "
+                                             "resource_version FROM tombstones WHERE kind = ?"));
+  sql::Bind(*query, kind.id);
+  uint64_t buried = 0;
+  for (;;) {
+    FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
+    if (!row) return buried;
+    const bool since = static_cast<uint64_t>(query->Int(2)) >= snapshot.begin_seq ||
+                       NewerVersion(static_cast<uint64_t>(query->Int(3)),
+                                    std::string(query->Text(4)), snapshot.history, version);
+    const auto listed = snapshot.listed.find(
+        KeyOf(kind.kind, std::string(query->Text(0)), std::string(query->Text(1))));
+    if (since && listed != snapshot.listed.end() && listed->second != U128{}) ++buried;
+  }
+}
+
+// Of one history, and surely: without an order no version is newer.
+bool BatchWriter::NewerVersion(uint64_t history, const std::string& version, uint64_t other_history,
+                               const std::string& other_version) {
+  if (history != other_history) return history > other_history;
+  const auto order = base::CompareResourceVersions(version, other_version);
+  return order && *order > 0;
 }
 
 // Invariant 4: only keys not written since the list began and not in it; more than the protection
 // allows is held.
 absl::Status BatchWriter::Sweep(const Batch& batch, KindRow* kind, const Snapshot& snapshot,
-                                const std::string& version, SnapshotOutcome* outcome) {
-  struct Gone {
-    int64_t id;
-    ObjectName name;
-    bool held;
-  };
-  std::vector<Gone> gone;
-  int64_t rows = 0;
-  {
-    FAIRLEAD_ASSIGN_OR_RETURN(
-        const auto query,
-        connection_->Prepare(
-            "SELECT id, object_key, seq, namespace, name, held FROM objects WHERE kind = ?"));
-    sql::Bind(*query, kind->id);
-    for (;;) {
-      FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
-      if (!row) break;
-      if (!snapshot.watch.empty() && query->Text(3) != snapshot.watch) continue;
-      ++rows;
-      if (static_cast<uint64_t>(query->Int(2)) >= snapshot.begin_seq) continue;
-      if (snapshot.seen.contains(query->Number128(1))) continue;
-      gone.push_back({query->Int(0),
-                      {std::string(query->Text(3)), std::string(query->Text(4))},
-                      query->Int(5) != 0});
-    }
-  }
-  const auto n = static_cast<int64_t>(gone.size());
+                                const std::string& version, Survey* survey,
+                                SnapshotOutcome* outcome) {
+  const auto n = static_cast<int64_t>(survey->gone.size());
   const DeletionProtection& protection = batch.protection;
-  const bool hold = n > static_cast<int64_t>(protection.max_count) ||
-                    (n > 10 && n * 100 > rows * static_cast<int64_t>(protection.max_percent));
-  for (const Gone& one : gone) {
+  const bool hold =
+      n > static_cast<int64_t>(protection.max_count) ||
+      (n > 10 && n * 100 > survey->rows * static_cast<int64_t>(protection.max_percent));
+  for (const Survey::Gone& one : survey->gone) {
     if (hold) {
       ++outcome->held;
       if (one.held) continue;
@@ -199,29 +341,35 @@ absl::Status BatchWriter::Sweep(const Batch& batch, KindRow* kind, const Snapsho
     FAIRLEAD_RETURN_IF_ERROR(
         sql::Run(*connection_, "DELETE FROM objects WHERE id = ?", one.id).status());
     plan_.Bury({kind->id, one.name}, {snapshot.history, version});
+    if (!one.counted) continue;
+    --survey->count;
+    survey->sum -= one.term;
+    PositionRow& position = kind->positions[snapshot.watch];
+    --position.count;
+    position.sum -= one.term;
   }
+  survey->gone.clear();
   return absl::OkStatus();
 }
 
-absl::Status BatchWriter::Recount(KindRow* kind, const std::string& watch, PositionRow* position) {
-  position->count = 0;
-  position->sum = {};
-  FAIRLEAD_ASSIGN_OR_RETURN(
-      const auto query,
-      connection_->Prepare(
-          "SELECT object_key, content_hash, namespace FROM objects WHERE kind = ?"));
-  sql::Bind(*query, kind->id);
-  for (;;) {
-    FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
-    if (!row) return absl::OkStatus();
-    const std::string_view name_space = query->Text(2);
-    const bool other =
-        watch.empty() ? !name_space.empty() && kind->positions.contains(std::string(name_space))
-                      : name_space != watch;
-    if (other) continue;
-    ++position->count;
-    position->sum += base::SumTerm(query->Number128(0), query->Number128(1));
+// Invariant 9. What is held is known not to be in the cluster, and says so; it is left out of what
+// the list is compared with.
+void BatchWriter::Judge(const Snapshot& snapshot, const SnapshotEnd& end, const Survey& survey,
+                        const PositionRow& running, SnapshotOutcome* outcome) {
+  outcome->compared = end.counted && !end.incomplete && snapshot.complete_list;
+  if (!outcome->compared) {
+    outcome->doubt = "the list was not one whole list of one version";
+  } else if (end.count != snapshot.count || end.sum != snapshot.sum) {
+    outcome->doubt = "not all of the list arrived";
+  } else if (running.count != survey.count || running.sum != survey.sum) {
+    outcome->doubt = "the running sum was not that of the rows";
+  } else if (snapshot.comparable != snapshot.count) {
+    outcome->doubt = base::StrCat(snapshot.count - snapshot.comparable, " objects were refused");
+  } else if (survey.different + survey.missing + survey.newer > 0) {
+    outcome->doubt = base::StrCat(survey.different, " rows differ from the list, ", survey.missing,
+                                  " are missing, ", survey.newer, " are newer");
   }
+  outcome->verified = outcome->doubt.empty();
 }
 
 }  // namespace fairlead::endpoint::store

@@ -332,4 +332,8 @@ absl::StatusOr<Sums> Reader::Recompute(const ShardKey& key, std::string_view gro
   return sums;
 }
 
+absl::StatusOr<ScrubPage> Reader::Scrub(const ScrubRequest& request) {
+  return ScrubRows(*connection_, request);
+}
+
 }  // namespace fairlead::endpoint::store

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "endpoint/store/scrub.h"
 #include "endpoint/store/types.h"
 
 namespace fairlead::sql {
@@ -81,6 +82,7 @@ class Reader {
   // Count and sum computed from the rows themselves (invariant 9).
   absl::StatusOr<Sums> Recompute(const ShardKey& key, std::string_view group,
                                  std::string_view resource, std::string_view watch);
+  absl::StatusOr<ScrubPage> Scrub(const ScrubRequest& request);
 
  private:
   std::unique_ptr<sql::Connection> connection_;

@@ -26,6 +26,12 @@ void RowPlan::Confirm(const RowKey& key, uint64_t history, const std::string& ve
   row.resource_version = version;
 }
 
+void RowPlan::SetVersion(const RowKey& key, uint64_t history, const std::string& version) {
+  StoredRow& row = *entries_.at(key).planned.row;
+  row.history = history;
+  row.resource_version = version;
+}
+
 void RowPlan::Bury(const RowKey& key, Tombstone tombstone) {
   Entry& entry = entries_[key];
   entry.planned = {std::nullopt, std::move(tombstone)};
@@ -39,8 +45,9 @@ RowWrites RowPlan::Writes() const {
     if (content) {
       writes.put.push_back({&key, &*planned.row, &*content});
     } else if (planned.row) {
-      const bool same =
-          planned.row->held == stored.row->held && planned.row->history == stored.row->history;
+      const bool same = planned.row->held == stored.row->held &&
+                        planned.row->history == stored.row->history &&
+                        planned.row->resource_version == stored.row->resource_version;
       if (!same) writes.confirmed.push_back(&*planned.row);
     } else if (stored.row) {
       writes.removed.push_back(stored.row->id);

@@ -83,6 +83,12 @@ class RowPlan {
   void Put(const RowKey& key, StoredRow row, const RowContent& content);
   // The row is what the cluster has: not held, and with the version it has in a newer history.
   void Confirm(const RowKey& key, uint64_t history, const std::string& version);
+  // The row is of another version than it says.
+  void SetVersion(const RowKey& key, uint64_t history, const std::string& version);
+  // Whether the row gets new content.
+  [[nodiscard]] bool HasContent(const RowKey& key) const {
+    return entries_.at(key).content.has_value();
+  }
   // A tombstone instead of the row. The key need not be there.
   void Bury(const RowKey& key, Tombstone tombstone);
 

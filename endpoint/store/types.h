@@ -111,7 +111,13 @@ struct SnapshotEnd {
   bool counted = true;      // count and sum were given: every page was of one version
 };
 
-using Entry = std::variant<Change, Checkpoint, SnapshotBegin, SnapshotPage, SnapshotEnd>;
+// Deletes what of a kind is still held. Not an agent's: somebody decided so.
+struct ConfirmHeld {
+  uint32_t kind = 0;
+};
+
+using Entry =
+    std::variant<Change, Checkpoint, SnapshotBegin, SnapshotPage, SnapshotEnd, ConfirmHeld>;
 
 // Deletes at a snapshot's end are held when n > max_count, or n > 10 and n > max_percent of the
 // rows.
@@ -150,7 +156,9 @@ struct SnapshotOutcome {
   std::string watch;
   uint64_t deleted = 0;
   uint64_t held = 0;      // kept and marked, because deletion protection said so
+  bool compared = false;  // there was one whole list of one version to compare the rows with
   bool verified = false;  // list, running sum and rows gave three equal numbers (invariant 9)
+  std::string doubt;      // why not, for people
 };
 
 struct BatchResult {

@@ -15,7 +15,7 @@ class Connection;
 namespace fairlead::endpoint::store {
 
 struct WriterOptions {
-  size_t max_snapshot_keys = 8'000'000;  // all snapshots under way together; 16 bytes each
+  size_t max_snapshot_keys = 8'000'000;  // all snapshots under way together; 32 bytes each
   int compression_level = 1;             // zstd
 };
 
@@ -29,7 +29,7 @@ struct WriterOptions {
 //   overwrites; rows go only by a delete or at the end of a complete snapshot, and then only rows
 //   not written or seen since Begin.
 // Assumes: batches of one shard are given in the order they came; shards exist
-// (Store::CreateShard). Threads: one, the store's. Memory: 16 bytes a key of each snapshot under
+// (Store::CreateShard). Threads: one, the store's. Memory: 32 bytes a key of each snapshot under
 // way, and a batch's keys. Tests: unit/endpoint/store/writer_test.cc, batch_rows_test.cc.
 class Writer {
  public:

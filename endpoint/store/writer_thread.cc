@@ -46,6 +46,10 @@ class WriterThread::Impl {
       refused_ =
           &registry->GetCounter(metrics::kStoreRowsRefused, "Rows the database would not take");
       batches_ = &registry->GetCounter(metrics::kStoreBatches, "Batches committed");
+      proven_ = &registry->GetCounter(metrics::kStoreProofs, "Whole lists compared with the rows",
+                                      {{"result", "verified"}});
+      doubted_ = &registry->GetCounter(metrics::kStoreProofs, "Whole lists compared with the rows",
+                                       {{"result", "unproven"}});
       failures_ = &registry->GetCounter(metrics::kStoreFailures,
                                         "Transactions that failed and were tried again");
       queued_ = &registry->GetGauge(metrics::kStoreQueuedBytes,
@@ -199,6 +203,9 @@ class WriterThread::Impl {
       unchanged_->Add(static_cast<double>(one.unchanged));
       refused_->Add(static_cast<double>(one.refused.size()));
       if (one.status.ok()) batches_->Add();
+      for (const SnapshotOutcome& ended : one.ended) {
+        (ended.verified ? proven_ : doubted_)->Add();
+      }
     }
   }
 
@@ -212,6 +219,8 @@ class WriterThread::Impl {
   metrics::Counter* unchanged_ = nullptr;
   metrics::Counter* refused_ = nullptr;
   metrics::Counter* batches_ = nullptr;
+  metrics::Counter* proven_ = nullptr;
+  metrics::Counter* doubted_ = nullptr;
   metrics::Counter* failures_ = nullptr;
   metrics::Gauge* queued_ = nullptr;
 

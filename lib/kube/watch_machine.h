@@ -93,6 +93,9 @@ class WatchMachine {
   [[nodiscard]] bool position_valid() const { return complete_ && !list_.begun; }
   // Objects as they are at `version`; none unless that is seen_version().
   [[nodiscard]] std::vector<Anchor> AnchorsAt(std::string_view version) const;
+  // Everything that happens comes: the view is complete and its watch open, whatever list is read
+  // beside it.
+  [[nodiscard]] bool live() const { return complete_ && watch_ == WatchPhase::kOpen; }
   // Between EmitSnapshotBegin and EmitSnapshotEnd or SnapshotAbandoned.
   [[nodiscard]] bool in_snapshot() const { return list_.begun; }
   // Events that came once more, older than what was seen, and were not emitted.

@@ -28,6 +28,14 @@ inline constexpr char kStoreBatches[] = "fairlead_store_batches_total";
 inline constexpr char kStoreFailures[] = "fairlead_store_transaction_failures_total";
 inline constexpr char kStoreQueuedBytes[] = "fairlead_store_queued_bytes";
 inline constexpr char kReplicas[] = "fairlead_endpoint_replicas";
+inline constexpr char kStoreProofs[] = "fairlead_store_proofs_total";  // count by result
+
+// The endpoint's freshness and audits.
+inline constexpr char kFreshnessWatches[] = "fairlead_freshness_watches";  // count by state
+inline constexpr char kFreshnessOldest[] = "fairlead_freshness_oldest_seconds";
+inline constexpr char kFreshnessHeld[] = "fairlead_freshness_held_rows";
+inline constexpr char kAuditRowsHashed[] = "fairlead_audit_rows_hashed_total";
+inline constexpr char kAuditRowsDamaged[] = "fairlead_audit_rows_damaged_total";
 
 // The operator's, under controller-runtime's names.
 inline constexpr char kReconcileTotal[] = "controller_runtime_reconcile_total";

@@ -55,6 +55,7 @@ void Outbox::Change(int watch, v1::Change change, const std::string& seen_before
     Live& live = live_[next_live_++];
     live.watch = watch;
     live.key = key;
+    live.since = now;
     live.seen_before = seen_before;
     ++state.live;
   } else {
@@ -113,6 +114,7 @@ void Outbox::SnapshotBegin(int watch, v1::SnapshotBegin begin, base::Time now) {
     Live& end = live_[next_live_++];
     end.watch = watch;
     end.received = part->received;
+    end.since = part->received;
     end.bytes = part->bytes;
     end.mark = std::move(part->entry);
     part = parts_.erase(part);
@@ -120,6 +122,7 @@ void Outbox::SnapshotBegin(int watch, v1::SnapshotBegin begin, base::Time now) {
   Live& live = live_[next_live_++];
   live.watch = watch;
   live.received = now;
+  live.since = now;
   live.bytes = begin.ByteSizeLong() + kEntryOverhead;
   *live.mark.emplace().mutable_snapshot_begin() = std::move(begin);
   pending_bytes_ += live.bytes;
@@ -219,8 +222,8 @@ void Outbox::AbandonSnapshot(int watch) {
 }
 
 void Outbox::OnAck(const v1::Ack& ack) {
-  while (!in_flight_.empty() && in_flight_.front().first <= ack.seq()) {
-    in_flight_bytes_ -= in_flight_.front().second;
+  while (!in_flight_.empty() && in_flight_.front().seq <= ack.seq()) {
+    in_flight_bytes_ -= in_flight_.front().bytes;
     in_flight_.pop_front();
   }
   credit_ = ack.credit_bytes();
@@ -357,6 +360,7 @@ absl::StatusOr<std::optional<v1::Batch>> Outbox::Next(base::Time now) {
   if (!ripe && !CheckpointDue(now)) return std::nullopt;
   if (!in_flight_.empty() && in_flight_bytes_ >= credit_) return std::nullopt;
 
+  const base::Time since = std::min(PendingSince(), now);
   v1::Payload payload;
   std::map<int, uint32_t> kinds;
   size_t bytes = 0;
@@ -375,10 +379,21 @@ absl::StatusOr<std::optional<v1::Batch>> Outbox::Next(base::Time now) {
   batch.set_seq(++seq_);
   batch.set_codec(options_.codec);
   batch.set_raw_bytes(encoded.raw_bytes);
-  in_flight_.emplace_back(seq_, encoded.bytes.size());
+  in_flight_.push_back({seq_, encoded.bytes.size(), since});
   in_flight_bytes_ += encoded.bytes.size();
   batch.set_payload(std::move(encoded.bytes));
   return batch;
+}
+
+// Both queues are in the order of their first event, but for ends that were moved.
+base::Time Outbox::PendingSince() const {
+  const base::Time live = live_.empty() ? base::Time::max() : live_.begin()->second.since;
+  return std::min(live, parts_.empty() ? base::Time::max() : parts_.front().received);
+}
+
+base::Time Outbox::UnackedSince() const {
+  const base::Time pending = PendingSince();
+  return in_flight_.empty() ? pending : std::min(pending, in_flight_.front().since);
 }
 
 base::Time Outbox::NextWake() const {

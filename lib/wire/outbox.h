@@ -86,6 +86,8 @@ class Outbox {
   // When Next() may have one: a time to wait for, or max() = only after an ack or something new.
   [[nodiscard]] base::Time NextWake() const;
 
+  // Since when something waits that is not acknowledged; max() = nothing does.
+  [[nodiscard]] base::Time UnackedSince() const;
   [[nodiscard]] bool congested() const { return pending_bytes_ > options_.pending_bytes; }
   [[nodiscard]] size_t pending_bytes() const { return pending_bytes_; }
   [[nodiscard]] uint64_t last_seq() const { return seq_; }
@@ -100,6 +102,7 @@ class Outbox {
     base::U128 key;           // of the change
     std::string seen_before;  // of the first event in it
     base::Time received{};
+    base::Time since{};  // when the first event in it was received
     size_t bytes = 0;
   };
   struct Part {
@@ -136,6 +139,7 @@ class Outbox {
   void QueuePart(int watch, agent::v1::Entry entry, base::Time now);
   void FlushItems(int watch, base::Time now);
   void TakeEnd(int watch, base::Time received, base::Time now, agent::v1::SnapshotEnd* end);
+  [[nodiscard]] base::Time PendingSince() const;
   [[nodiscard]] bool MayCheckpoint(const WatchState& watch) const;
   [[nodiscard]] bool CheckpointDue(base::Time now) const;
   uint32_t KindIndex(int watch, agent::v1::Payload* payload, std::map<int, uint32_t>* kinds) const;
@@ -157,7 +161,12 @@ class Outbox {
   uint64_t seq_ = 0;
   uint64_t coalesced_ = 0;
 
-  std::deque<std::pair<uint64_t, size_t>> in_flight_;  // seq, bytes
+  struct InFlight {
+    uint64_t seq = 0;
+    size_t bytes = 0;
+    base::Time since{};  // of the oldest in it
+  };
+  std::deque<InFlight> in_flight_;
   size_t in_flight_bytes_ = 0;
   uint64_t credit_ = 0;
   base::Duration flush_delay_;

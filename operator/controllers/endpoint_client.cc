@@ -31,17 +31,6 @@ absl::Status ErrorOf(const rest::Answer& answer) {
   return absl::UnavailableError(message);
 }
 
-bool Settled(const Json::Value& status) {
-  if (status["state"].asString() != "Running") return false;
-  for (const Json::Value& kind : status["kinds"]) {
-    const std::string text = kind.asString();
-    if (text.find("Forbidden") == std::string::npos && text.find("Missing") == std::string::npos) {
-      return false;
-    }
-  }
-  return true;
-}
-
 RegisteredAccount Read(const Json::Value& from) {
   RegisteredAccount out;
   out.uid = from["uid"].asString();
@@ -49,7 +38,7 @@ RegisteredAccount Read(const Json::Value& from) {
   const Json::Value& status = from["status"];
   out.connected = status["connected"].asBool();
   out.revision = status["revision"].asString();
-  out.synced = out.connected && Settled(status);
+  out.synced = out.connected && status["synced"].asBool();
   return out;
 }
 

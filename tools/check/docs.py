@@ -135,9 +135,10 @@ def both_ways(code, page):
 
 def rest_code():
     """What a caller of the REST API can say and hear, by its kind."""
-    text = text_of("endpoint/rest/service.cc")
+    text = "".join(text_of(f"endpoint/rest/{one}.cc") for one in ("service", "account_actions", "answers"))
     names = {f"path {one}" for one in re.findall(r'(?:path ==|kAccount =) "(/[^"]+)"', text)}
-    names |= {f"parameter {one}" for one in re.findall(r'(?:QueryValue\(request\.query, |\bvalue\()"(\w+)"', text)}
+    names |= {f"path /v1/accounts//{one}" for one in re.findall(r'action [=!]= "([\w-]+)"', text)}
+    names |= {f"parameter {one}" for one in re.findall(r'(?:QueryValue\((?:request\.)?query, |\bvalue\()"(\w+)"', text)}
     for keys in re.findall(r"OnlyKeys\(\*body, (.*?)\);", text, re.S):
         names |= {f"member {one}" for one in re.findall(r'"(\w+)"', keys)}
     names |= {f"error {code} {reason}" for code, reason in re.findall(r'(\d{3}), "([A-Z]\w+)"', text)}
@@ -165,7 +166,7 @@ def ctl_problems():
     code = text_of("cli/arguments.cc")
     verbs = set(re.findall(r'\{"(\w+)", Verb::', code))
     flags = {}
-    for name, letter, of in re.findall(r"""\{"([\w-]+)",\s*(?:'(\w)'|0),\s*"[A-Z]*",\s*"(\w*)",""", code):
+    for name, letter, of in re.findall(r"""\{"([\w-]+)",\s*(?:'(\w)'|0),\s*"[A-Z]*",\s*"([\w ]*)",""", code):
         flags[f"--{name}"] = of or "every verb"
         if letter:
             flags[f"-{letter}"] = of or "every verb"

@@ -57,6 +57,28 @@ TEST(Arguments, EveryFlagReachesItsField) {
   EXPECT_THAT(accounts->names, ElementsAre("prod", "test"));
 }
 
+TEST(Arguments, AuditAndConfirmDeletesAreOfOneAccountAndPerhapsOneKind) {
+  const auto audit = Parse({"audit", "prod", "deployments", "--group", "apps"});
+  ASSERT_TRUE(audit.ok()) << audit.status().ToString();
+  EXPECT_EQ(audit->verb, Verb::kAudit);
+  EXPECT_THAT(audit->names, ElementsAre("prod"));
+  EXPECT_EQ(audit->objects.kind, "deployments");
+  EXPECT_EQ(audit->objects.group, "apps");
+  EXPECT_EQ(Parse({"audit", "prod"})->objects.kind, "");
+  const auto confirm = Parse({"accounts", "confirm-deletes", "prod", "--kind", "pod"});
+  ASSERT_TRUE(confirm.ok()) << confirm.status().ToString();
+  EXPECT_EQ(confirm->verb, Verb::kConfirmDeletes);
+  EXPECT_THAT(confirm->names, ElementsAre("prod"));
+  EXPECT_EQ(confirm->objects.kind, "pod");
+  for (const auto& words :
+       std::vector<std::vector<std::string>>{{"audit"},
+                                             {"audit", "a", "b", "c"},
+                                             {"accounts", "confirm-deletes"},
+                                             {"accounts", "confirm-deletes", "a", "b"}}) {
+    EXPECT_FALSE(Parse(words).ok());
+  }
+}
+
 TEST(Arguments, TheCoreGroupIsNotNoGroup) {
   EXPECT_EQ(Parse({"objects", "--group="})->objects.group, "");
   EXPECT_EQ(Parse({"objects"})->objects.group, std::nullopt);
@@ -72,7 +94,8 @@ TEST(Arguments, AnUnknownWordIsNamedWithTheNearestValidOne) {
 }
 
 TEST(Arguments, AFlagOfAnotherVerbIsSaidToBeOne) {
-  EXPECT_EQ(ErrorOf({"accounts", "--kind", "pod"}), "--kind is a flag of objects, not of accounts");
+  EXPECT_EQ(ErrorOf({"accounts", "--kind", "pod"}),
+            "--kind and --group are of accounts confirm-deletes");
   EXPECT_THAT(ErrorOf({"status", "-w"}), HasSubstr("-w: no such flag"));
 }
 

@@ -25,7 +25,8 @@ class Report : public ::testing::Test {
                             "kinds":[]}})")};
     input.freshness["prod"].answer = J(R"({"watches":[
         {"resource":"pods","group":"","watch":"","ageMs":1000,"held":0},
-        {"resource":"deployments","group":"apps","watch":"shop","ageMs":2500,"held":0}]})");
+        {"resource":"deployments","group":"apps","watch":"shop","ageMs":2500,"held":0},
+        {"resource":"jobs","group":"","watch":"","state":"Forbidden","ageMs":-1,"held":0}]})");
   }
   Json::Value& status() { return input.accounts[0]["status"]; }
   Json::Value& watch(int index) { return input.freshness["prod"].answer["watches"][index]; }

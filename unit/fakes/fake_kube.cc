@@ -64,6 +64,11 @@ void FakeKube::Serve(const FakeResource& resource) {
   collections_[resource.resource].resource = resource;
 }
 
+void FakeKube::Unserve(std::string_view resource) {
+  EndWatches(resource);
+  collections_.erase(collections_.find(resource));
+}
+
 FakeKube::Collection& FakeKube::At(std::string_view resource) {
   return collections_.find(resource)->second;
 }

@@ -57,6 +57,8 @@ class FakeKube {
   FakeKube();
 
   void Serve(const FakeResource& resource);
+  // As if its definition was deleted: its watches end, its paths are unknown.
+  void Unserve(std::string_view resource);
   // Creates or replaces; `rest` is what follows metadata, e.g. R"("spec":{"a":1})". Returns the
   // version.
   uint64_t Put(std::string_view resource, std::string_view name_space, std::string_view name,

@@ -67,6 +67,9 @@ std::string Word(const store::Batch&, const store::SnapshotPage& page) {
 std::string Word(const store::Batch&, const store::SnapshotEnd& end) {
   return StrCat("end ", end.resource_version);
 }
+std::string Word(const store::Batch& batch, const store::ConfirmHeld& confirm) {
+  return StrCat("confirm ", batch.kinds[confirm.kind].resource);
+}
 
 }  // namespace
 
@@ -142,6 +145,13 @@ void World::StartEndpoint() {
   }
   endpoint::HubOptions hub;
   hub.concurrent_snapshots = options_.concurrent_snapshots;
+  hub.scrub = [this](const store::ScrubRequest& rows, const std::function<void()>& done) {
+    const auto page =
+        store::ScrubRows(store_->connection(), rows);  // all of it: clusters are small
+    FAIRLEAD_CHECK(page.ok() && !page->more);
+    FAIRLEAD_CHECK(store::MarkDamaged(store_->connection(), page->damaged).ok());
+    done();
+  };
   hub_ = std::make_unique<endpoint::Hub>(hub, writer_.get(), nullptr, &board_, &loop_);
   hub_->Start();
   for (size_t i = 0; i < clusters_.size(); ++i) hub_->PutAccount(AccountOf(i));

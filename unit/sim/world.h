@@ -57,6 +57,8 @@ class World {
   fakes::FakeKube& kube(size_t account) { return *clusters_[account]; }
   [[nodiscard]] size_t accounts() const { return clusters_.size(); }
   endpoint::store::Reader& reader() { return *reader_; }
+  endpoint::store::Store& store() { return *store_; }
+  endpoint::FleetBoard& board() { return board_; }
   LoopWriter& writer() { return *writer_; }
 
   // Sees what is said of every batch that is decided.

@@ -34,7 +34,8 @@ class WatcherNetworkTest : public net::ClientScene, public WatchHost {
   void OutboxChanged() override {
     if (!timer_) timer_ = loop_.After(base::milliseconds(5), [this] { Drain(); });
   }
-  void AskSnapshot(const std::string& snapshot_id, kube::SnapshotReason) override {
+  void AskSnapshot(const kube::WatchTargetSpec&, const std::string& snapshot_id,
+                   kube::SnapshotReason) override {
     loop_.Post([this, snapshot_id] {
       for (const auto& watcher : watchers_) {
         if (watcher->snapshot_id() == snapshot_id) watcher->OnAdmitted(snapshot_id);

@@ -35,7 +35,8 @@ class WatcherTest : public ::testing::Test, public WatchHost {
   base::Loop* loop() override { return &loop_; }
   WatchCounters* counters() override { return &counters_; }
   void OutboxChanged() override { wake_ = outbox_->NextWake(); }
-  void AskSnapshot(const std::string& snapshot_id, kube::SnapshotReason) override {
+  void AskSnapshot(const kube::WatchTargetSpec&, const std::string& snapshot_id,
+                   kube::SnapshotReason) override {
     asked_.push_back(snapshot_id);
   }
   void OnWatchState() override {}

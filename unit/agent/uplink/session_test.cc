@@ -100,6 +100,8 @@ class UplinkTest : public ::testing::Test, public UplinkListener {
   void OnAck(const v1::Ack&) override { events_.emplace_back("ack"); }
   void OnWant(const v1::Want&) override { events_.emplace_back("want"); }
   void OnAdmit(const v1::SnapshotAdmit&) override { events_.emplace_back("admit"); }
+  void OnAuditOrder(const v1::AuditOrder&) override { events_.emplace_back("audit"); }
+  void OnSnapshotDone(const v1::SnapshotDone&) override { events_.emplace_back("done"); }
   void OnLost(const std::string&) override { events_.emplace_back("lost"); }
 
   fakes::ManualLoop loop_;

@@ -57,6 +57,30 @@ class Answered : public net::HttpResponder {
   fakes::Signal* signal_;
 };
 
+// Remembers what it is told.
+class FakeActions : public AccountActions {
+ public:
+  explicit FakeActions(fakes::Signal* signal) : signal_(signal) {}
+  void Audit(const base::U128& account, const std::vector<store::Kind>& kinds,
+             std::function<void(bool)> done) override {
+    signal_->Update([&] {
+      for (const store::Kind& kind : kinds) {
+        audits.push_back(base::ToHex(account) + " " + kind.resource);
+      }
+    });
+    done(held);
+  }
+  void Fenced(const base::U128& account, const std::string&) override {
+    signal_->Update([&] { fenced.push_back(base::ToHex(account)); });
+  }
+  std::atomic<bool> held = true;
+  std::vector<std::string> audits;
+  std::vector<std::string> fenced;
+
+ private:
+  fakes::Signal* signal_;
+};
+
 class RestScene : public ::testing::Test {
  protected:
   static constexpr char kSpec[] = R"({"identities":["agent"],"access":{"level":"Cluster"}})";
@@ -76,7 +100,7 @@ class RestScene : public ::testing::Test {
     }
     service_ = std::make_unique<RestService>(RestOptions{&config_, writer_.get(), reader_.get(),
                                                          registry_.get(), &board_, &metrics_,
-                                                         &loop_, &reads_});
+                                                         &loop_, &reads_, &actions_});
     loop_.Start();
     reads_.Start();
   }
@@ -173,6 +197,7 @@ class RestScene : public ::testing::Test {
 
   std::filesystem::path dir_;
   fakes::Signal signal_;
+  FakeActions actions_{&signal_};
   Config config_;
   FleetBoard board_;
   metrics::Registry metrics_;

@@ -59,7 +59,7 @@ TEST_F(RolesTest, HealthIsOpenAndNothingElseIs) {
   EXPECT_EQ(CodeAs("", "GET", "/healthz"), 200);
   EXPECT_EQ(CodeAs("", "GET", "/readyz"), 200);
   for (const char* path : {"/metrics", "/v1/accounts", "/v1/accounts/a", "/v1/objects",
-                           "/v1/freshness?account=a", "/", "/nonsense"}) {
+                           "/v1/accounts/a/freshness", "/", "/nonsense"}) {
     const auto answer = Ask(As(Request("GET", path), "", ""));
     EXPECT_EQ(Refusal(answer), "401 Unauthorized") << path;
   }
@@ -71,7 +71,7 @@ TEST_F(RolesTest, AViewerReadsAndWritesNothing) {
   const std::string put = std::string(R"({"spec":)") + kSpec + "}";
   EXPECT_EQ(CodeAs("token-operator", "PUT", "/v1/accounts/a", put), 200);
   for (const char* path :
-       {"/v1/accounts", "/v1/accounts/a", "/v1/objects", "/v1/freshness?account=a", "/metrics"}) {
+       {"/v1/accounts", "/v1/accounts/a", "/v1/objects", "/v1/accounts/a/freshness", "/metrics"}) {
     EXPECT_EQ(CodeAs("token-viewer", "GET", path), 200) << path;
   }
   EXPECT_EQ(CodeAs("token-viewer", "PUT", "/v1/accounts/b", put), 403);

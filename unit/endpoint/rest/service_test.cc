@@ -154,13 +154,12 @@ TEST_F(RestServiceTest, BadQueriesOfObjectsAreRefused) {
     EXPECT_EQ(Refusal(Ask("GET", std::string("/v1/objects?") + query)), "400 Invalid") << query;
   }
   EXPECT_EQ(Refusal(Ask("GET", "/v1/objects?account=none")), "404 NotFound");
-  EXPECT_EQ(Refusal(Ask("GET", "/v1/freshness")), "400 Invalid");
-  EXPECT_EQ(Refusal(Ask("GET", "/v1/freshness?account=none")), "404 NotFound");
+  EXPECT_EQ(Refusal(Ask("GET", "/v1/accounts/none/freshness")), "404 NotFound");
 }
 
 TEST_F(RestServiceTest, FreshnessOfAnAccountWithoutAgentsIsEmpty) {
   ASSERT_EQ(PutAccount("prod")->code, 200);
-  const auto answer = Ask("GET", "/v1/freshness?account=prod");
+  const auto answer = Ask("GET", "/v1/accounts/prod/freshness");
   EXPECT_EQ(answer->code, 200);
   EXPECT_EQ(Parsed(answer->body)["watches"], Json::Value(Json::arrayValue));
 }
@@ -169,7 +168,7 @@ TEST_F(RestServiceTest, FreshnessTellsWhereEachWatchOfTheAccountIs) {
   ASSERT_EQ(PutAccount("other")->code, 200);
   const std::string uid = Parsed(PutAccount("prod")->body)["uid"].asString();
   PutRows(uid, {"a", "b"});
-  const Json::Value watches = Parsed(Ask("GET", "/v1/freshness?account=prod")->body)["watches"];
+  const Json::Value watches = Parsed(Ask("GET", "/v1/accounts/prod/freshness")->body)["watches"];
   ASSERT_EQ(watches.size(), 1U);
   EXPECT_EQ(watches[0]["resource"], "pods");
   EXPECT_EQ(watches[0]["watch"], "");
@@ -178,8 +177,82 @@ TEST_F(RestServiceTest, FreshnessTellsWhereEachWatchOfTheAccountIs) {
   EXPECT_EQ(watches[0]["held"], 0);
   EXPECT_GE(watches[0]["ageMs"].asInt64(), 0);
   EXPECT_LT(watches[0]["ageMs"].asInt64(), 60'000);
-  EXPECT_EQ(Parsed(Ask("GET", "/v1/freshness?account=other")->body)["watches"],
+  EXPECT_EQ(Parsed(Ask("GET", "/v1/accounts/other/freshness")->body)["watches"],
             Json::Value(Json::arrayValue));
+}
+
+TEST_F(RestServiceTest, FreshnessHasAStateForEachWatchAndOneForAll) {
+  base::U128 uid;
+  ASSERT_TRUE(base::FromHex(Parsed(PutAccount("prod")->body)["uid"].asString(), &uid));
+  PutRows(base::ToHex(uid), {"a"});
+  AccountLive live;
+  live.granted = true;
+  board_.Set(uid, live);
+  AccountFreshness said;
+  said.granted_at = said.reported_at = base::Clock::Real().Now();
+  said.reported = true;
+  said.fresh_ms = 0;
+  said.watches = {{"apps", "deployments", "", "Forbidden", "403", {}}};
+  board_.SetFreshness(uid, said);
+  const Json::Value answer = Parsed(Ask("GET", "/v1/accounts/prod/freshness")->body);
+  ASSERT_EQ(answer["watches"].size(), 2U);
+  EXPECT_EQ(answer["watches"][0]["state"], "InSync");
+  EXPECT_EQ(answer["watches"][0]["verifiedAgeMs"], -1);
+  EXPECT_EQ(answer["watches"][1]["resource"], "deployments");
+  EXPECT_EQ(answer["watches"][1]["state"], "Forbidden");
+  EXPECT_EQ(answer["watches"][1]["detail"], "403");
+  EXPECT_EQ(answer["state"], "Forbidden");
+}
+
+TEST_F(RestServiceTest, ActionsOfAnAccountHaveTheirMethodsAndRoles) {
+  ASSERT_EQ(PutAccount("prod")->code, 200);
+  EXPECT_EQ(Refusal(Ask("POST", "/v1/accounts/prod/freshness")), "405 MethodNotAllowed");
+  for (const char* action : {"audit", "confirm-deletes"}) {
+    const std::string path = std::string("/v1/accounts/prod/") + action;
+    EXPECT_EQ(Refusal(Ask("GET", path)), "405 MethodNotAllowed");
+    EXPECT_EQ(Refusal(Ask("POST", std::string("/v1/accounts/none/") + action)), "404 NotFound");
+    net::HttpServerRequest viewer = Request("POST", path);
+    viewer.peer_uris = {"spiffe://test/role/viewer"};
+    EXPECT_EQ(Refusal(Ask(viewer)), "403 Forbidden");
+  }
+  EXPECT_EQ(Refusal(Ask("GET", "/v1/accounts/prod/anything")), "400 Invalid");
+}
+
+TEST_F(RestServiceTest, AnAuditIsOrderedOfEveryKindOrOfOneThatIsThere) {
+  const std::string uid = Parsed(PutAccount("prod")->body)["uid"].asString();
+  PutRows(uid, {"a"});
+  EXPECT_EQ(Ask("POST", "/v1/accounts/prod/audit")->code, 200);
+  EXPECT_EQ(Ask("POST", "/v1/accounts/prod/audit?kind=POD")->code, 200);
+  EXPECT_EQ(Ask("POST", "/v1/accounts/prod/audit?kind=pods&group=")->code, 200);
+  EXPECT_EQ(Refusal(Ask("POST", "/v1/accounts/prod/audit?kind=pods&group=apps")), "404 NotFound");
+  EXPECT_EQ(Refusal(Ask("POST", "/v1/accounts/prod/audit?kind=job")), "404 NotFound");
+  EXPECT_EQ(signal_.Get([&] { return actions_.audits; }),
+            (std::vector<std::string>{uid + " ", uid + " pods", uid + " pods"}));
+  actions_.held = false;
+  EXPECT_EQ(Refusal(Ask("POST", "/v1/accounts/prod/audit")), "409 Conflict");
+}
+
+TEST_F(RestServiceTest, ConfirmedDeletesAreThoseStillHeldOfTheKindAndFenceTheHolder) {
+  const std::string uid = Parsed(PutAccount("prod")->body)["uid"].asString();
+  PutRows(uid, {"a", "b", "c"});
+  EXPECT_EQ(Parsed(Ask("POST", "/v1/accounts/prod/confirm-deletes")->body)["deleted"], 0);
+  EXPECT_TRUE(signal_.Get([&] { return actions_.fenced.empty(); })) << "nobody is disturbed";
+  bool done = false;
+  ASSERT_TRUE(writer_
+                  ->Do([&](store::Store& store) {
+                    EXPECT_TRUE(store.connection()
+                                    .Execute("UPDATE objects SET held = 1 WHERE name IN ('a', 'b')")
+                                    .ok());
+                    signal_.Update([&] { done = true; });
+                  })
+                  .ok());
+  ASSERT_TRUE(signal_.Wait([&] { return done; }));
+  EXPECT_EQ(Parsed(Ask("POST", "/v1/accounts/prod/confirm-deletes?kind=job")->body)["deleted"], 0);
+  EXPECT_EQ(Parsed(Ask("POST", "/v1/accounts/prod/confirm-deletes?kind=pod")->body)["deleted"], 2);
+  EXPECT_EQ(signal_.Get([&] { return actions_.fenced; }), (std::vector<std::string>{uid}));
+  const Json::Value watches = Parsed(Ask("GET", "/v1/accounts/prod/freshness")->body)["watches"];
+  EXPECT_EQ(watches[0]["count"], 1);
+  EXPECT_EQ(watches[0]["held"], 0);
 }
 
 TEST_F(RestServiceTest, AWatchBeginsWithTheListAndThenTellsChanges) {

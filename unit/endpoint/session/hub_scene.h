@@ -37,13 +37,25 @@ struct Received : wire::StreamHandler<Message> {
 // An agent that says what a test tells it to, and remembers what it is told.
 class TestAgent {
  public:
+  struct Seen {
+    std::string account_uid;
+    uint64_t epoch = 0;
+    uint64_t seq = 0;
+  };
   TestAgent(fakes::MemoryAgentNetwork* network, fakes::ManualLoop* loop,
-            const std::string& identity, const std::string& instance)
+            const std::string& identity, const std::string& instance,
+            const std::optional<Seen>& seen = std::nullopt)
       : loop_(loop), channel_(network->Connect({.identity = identity, .address = instance})) {
     control_out_ = channel_->OpenControl(&control);
     v1::ControlUp hello;
     hello.mutable_hello()->add_protocol_versions(1);
     hello.mutable_hello()->set_instance_id(instance);
+    if (seen) {
+      v1::ShardSeen* one = hello.mutable_hello()->add_seen();
+      one->set_account_uid(seen->account_uid);
+      one->set_store_epoch(seen->epoch);
+      one->set_seq(seen->seq);
+    }
     control_out_->Send(hello);
     Settle();
   }
@@ -82,13 +94,23 @@ class TestAgent {
     changes_out_->Send(message);
     Settle();
   }
-  void Ask(char snapshot) {
+  void Ask(char snapshot, const std::string& reason = "First") {
     v1::ChangesUp message;
     v1::SnapshotAsk* ask = message.mutable_snapshot_ask();
+    ask->set_reason(reason);
+    ask->mutable_kind()->set_resource("pods");
     ask->set_account_uid(grant()->account_uid());
     ask->set_term(grant()->term());
     ask->set_snapshot_id(std::string(16, snapshot));
     changes_out_->Send(message);
+    Settle();
+  }
+  void Say(v1::AccountStatus status) {
+    v1::ControlUp message;
+    status.set_account_uid(grant()->account_uid());
+    status.set_state("Running");
+    *message.mutable_account_status() = std::move(status);
+    control_out_->Send(message);
     Settle();
   }
   void Leave() {
@@ -168,6 +190,10 @@ class HubScene : public ::testing::Test {
     reader_ = *store_->OpenReader();
     HubOptions options;
     options.concurrent_snapshots = 2;
+    options.scrub = [this](const store::ScrubRequest& rows, std::function<void()> done) {
+      scrubbed_.push_back(rows.resource);
+      scrub_done_ = std::move(done);
+    };
     options.replicas = replicas;
     hub_ = std::make_unique<Hub>(options, writer_.get(), nullptr, &board_, &loop_);
     hub_->Start();
@@ -275,6 +301,8 @@ class HubScene : public ::testing::Test {
   std::unique_ptr<store::Reader> reader_;
   std::unique_ptr<sim::LoopWriter> writer_;
   FleetBoard board_;
+  std::vector<std::string> scrubbed_;
+  std::function<void()> scrub_done_;
   std::unique_ptr<Hub> hub_;
 };
 

@@ -23,6 +23,7 @@ class FakeEndpoint {
     Json::Value body;  // as put
     std::string uid;
     bool connected = false;
+    bool synced = false;
     std::string revision;
   };
 
@@ -49,8 +50,13 @@ class FakeEndpoint {
     const base::MutexLock lock(mutex_);
     const auto found = accounts_.find(name);
     if (found == accounts_.end()) return;
-    found->second.connected = !revision.empty();
+    found->second.connected = found->second.synced = !revision.empty();
     found->second.revision = revision;
+  }
+  // Whether its agent says so.
+  void Sync(const std::string& name, bool synced) {
+    const base::MutexLock lock(mutex_);
+    accounts_[name].synced = synced;
   }
   void Own(const std::string& name, const std::string& owner) {
     const base::MutexLock lock(mutex_);
@@ -136,7 +142,7 @@ class FakeEndpoint {
     out["spec"] = account.body["spec"];
     out["status"]["connected"] = account.connected;
     out["status"]["revision"] = account.revision;
-    out["status"]["state"] = account.connected ? "Running" : "Waiting";
+    out["status"]["synced"] = account.synced;
     return out;
   }
 
