@@ -214,13 +214,15 @@ absl::Status BatchWriter::Upsert(const Batch& batch, KindRow* kind, const Row& r
   if (stored) {
     const Order order =
         Compare(row.history, *row.resource_version, stored->history, stored->resource_version);
-    if (order == Order::kOlder) {
+    const bool older = order == Order::kOlder;
+    if (older && !Doubted(batch, *kind, object_key)) {
       ++result->outdated;
       return absl::OkStatus();
     }
     if (stored->hash == row.hash && stored->uid == *row.uid) {
       ++result->unchanged;
       plan_.Confirm(key, row.history, *row.resource_version);
+      if (older) plan_.SetVersion(key, row.history, *row.resource_version);
       return absl::OkStatus();
     }
   } else if (BuriedLater(state, row.history, *row.resource_version)) {
@@ -268,12 +270,15 @@ absl::StatusOr<bool> BatchWriter::StoreOrRefuse(const Batch& batch, const RowKey
   return false;
 }
 
-absl::Status BatchWriter::Delete(KindRow* kind, const Change& change, BatchResult* result) {
+absl::Status BatchWriter::Delete(const Batch& batch, KindRow* kind, const Change& change,
+                                 BatchResult* result) {
   const RowKey key{kind->id, {change.name_space, change.name}};
   FAIRLEAD_ASSIGN_OR_RETURN(const RowState state, Find(key));
   const std::optional<StoredRow>& stored = state.row;
+  const U128 object_key = KeyOf(kind->kind, change.name_space, change.name);
   const bool outdated = stored ? Compare(change.history, change.resource_version, stored->history,
-                                         stored->resource_version) == Order::kOlder
+                                         stored->resource_version) == Order::kOlder &&
+                                     !Doubted(batch, *kind, object_key)
                                : BuriedLater(state, change.history, change.resource_version);
   if (outdated) {
     ++result->outdated;
@@ -283,8 +288,7 @@ absl::Status BatchWriter::Delete(KindRow* kind, const Change& change, BatchResul
     ++result->deleted;
     if (PositionRow* position = PositionOf(kind, change.name_space)) {
       --position->count;
-      position->sum -=
-          base::SumTerm(KeyOf(kind->kind, change.name_space, change.name), stored->hash);
+      position->sum -= base::SumTerm(object_key, stored->hash);
     }
   }
   // Also without a row: a page that was read before the delete may still bring the object.
@@ -294,7 +298,7 @@ absl::Status BatchWriter::Delete(KindRow* kind, const Change& change, BatchResul
 
 absl::Status BatchWriter::OnEntry(const Batch& batch, const Change& change, BatchResult* result) {
   FAIRLEAD_ASSIGN_OR_RETURN(KindRow * kind, KindAt(change.kind));
-  if (!change.upsert) return Delete(kind, change, result);
+  if (!change.upsert) return Delete(batch, kind, change, result);
   const Row row{&change.name_space,       &change.name,   &change.uid,
                 &change.resource_version, change.history, change.content_hash,
                 &change.application,      change.age_ms,  &change.body};

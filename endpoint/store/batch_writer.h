@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/status/statusor.h"
 #include "endpoint/store/row_plan.h"
 #include "endpoint/store/row_table.h"
@@ -75,7 +76,8 @@ class BatchWriter {
     absl::flat_hash_map<U128, U128> listed;
     uint64_t count = 0;  // of the pages' items
     U128 sum;
-    uint64_t comparable = 0;  // hashes that are not zero
+    uint64_t comparable = 0;            // hashes that are not zero
+    absl::flat_hash_set<U128> doubted;  // keys whose rows claim a later version than the list
 
     void Listed(const U128& key, const U128& hash, const U128& term);
   };
@@ -122,15 +124,15 @@ class BatchWriter {
   absl::Status OnEntry(const Batch& batch, const SnapshotPage& page, BatchResult* result);
   absl::Status OnEntry(const Batch& batch, const SnapshotEnd& end, BatchResult* result);
   absl::Status OnEntry(const Batch& batch, const ConfirmHeld& confirm, BatchResult* result);
-  absl::Status OnItem(const Batch& batch, KindRow* kind, const Snapshot& snapshot,
+  absl::Status OnItem(const Batch& batch, KindRow* kind, Snapshot* snapshot,
                       const SnapshotItem& item, Want* want, BatchResult* result);
-  absl::Status TakeVersionBack(const Snapshot& snapshot, const RowKey& key,
-                               const SnapshotItem& item);
+  absl::StatusOr<bool> WrittenBefore(const Snapshot& snapshot, const RowKey& key);
+  [[nodiscard]] bool Doubted(const Batch& batch, const KindRow& kind, const U128& key) const;
   absl::Status Upsert(const Batch& batch, KindRow* kind, const Row& row, BatchResult* result);
   absl::StatusOr<bool> StoreOrRefuse(const Batch& batch, const RowKey& key, const StoredRow& row,
                                      const RowContent& content, const Kind& kind,
                                      BatchResult* result);
-  absl::Status Delete(KindRow* kind, const Change& change, BatchResult* result);
+  absl::Status Delete(const Batch& batch, KindRow* kind, const Change& change, BatchResult* result);
   absl::StatusOr<Survey> SurveyRows(const KindRow& kind, const Snapshot& snapshot,
                                     const std::string& version);
   absl::StatusOr<uint64_t> BuriedSince(const KindRow& kind, const Snapshot& snapshot,

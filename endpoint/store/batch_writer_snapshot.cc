@@ -95,15 +95,15 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotPage& page,
     snapshot->Listed(key, item.refused ? U128{} : item.content_hash,
                      base::SumTerm(key, item.content_hash));
     if (item.refused) continue;
-    FAIRLEAD_RETURN_IF_ERROR(OnItem(batch, kind, *snapshot, item, &want, result));
+    FAIRLEAD_RETURN_IF_ERROR(OnItem(batch, kind, snapshot, item, &want, result));
   }
   result->wants.push_back(std::move(want));
   return absl::OkStatus();
 }
 
-absl::Status BatchWriter::OnItem(const Batch& batch, KindRow* kind, const Snapshot& snapshot,
+absl::Status BatchWriter::OnItem(const Batch& batch, KindRow* kind, Snapshot* snapshot,
                                  const SnapshotItem& item, Want* want, BatchResult* result) {
-  const uint64_t history = snapshot.history;
+  const uint64_t history = snapshot->history;
   if (item.has_body) {
     const Row row{&item.name_space,       &item.name, &item.uid,
                   &item.resource_version, history,    item.content_hash,
@@ -111,21 +111,20 @@ absl::Status BatchWriter::OnItem(const Batch& batch, KindRow* kind, const Snapsh
     return Upsert(batch, kind, row, result);
   }
   const RowKey key{kind->id, {item.name_space, item.name}};
-  FAIRLEAD_ASSIGN_OR_RETURN(RowState state, Find(key));
-  if (state.row && Compare(history, item.resource_version, state.row->history,
-                           state.row->resource_version) == Order::kOlder) {
-    FAIRLEAD_RETURN_IF_ERROR(TakeVersionBack(snapshot, key, item));
-    state = plan_.State(key);
-  }
+  FAIRLEAD_ASSIGN_OR_RETURN(const RowState state, Find(key));
   const std::optional<StoredRow>& stored = state.row;
-  if (stored && stored->hash == item.content_hash && stored->uid == item.uid) {
-    ++result->unchanged;
-    plan_.Confirm(key, history, item.resource_version);
-    return absl::OkStatus();
-  }
   if (stored && Compare(history, item.resource_version, stored->history,
                         stored->resource_version) == Order::kOlder) {
     ++result->outdated;
+    FAIRLEAD_ASSIGN_OR_RETURN(const bool before, WrittenBefore(*snapshot, key));
+    if (!before) return absl::OkStatus();
+    snapshot->doubted.insert(KeyOf(kind->kind, item.name_space, item.name));
+    want->names.push_back({item.name_space, item.name});
+    return absl::OkStatus();
+  }
+  if (stored && stored->hash == item.content_hash && stored->uid == item.uid) {
+    ++result->unchanged;
+    plan_.Confirm(key, history, item.resource_version);
     return absl::OkStatus();
   }
   if (!stored && BuriedLater(state, history, item.resource_version)) return absl::OkStatus();
@@ -146,20 +145,27 @@ void BatchWriter::Snapshot::Listed(const U128& key, const U128& hash, const U128
   ++count;
 }
 
-// The list is later than what was written before it began. A row of those that claims a later
-// version would refuse everything that comes, so it gets the list's; only what came while the list
-// was on its way is told once more.
-absl::Status BatchWriter::TakeVersionBack(const Snapshot& snapshot, const RowKey& key,
-                                          const SnapshotItem& item) {
-  if (plan_.HasContent(key)) return absl::OkStatus();  // this batch wrote it
+// Before the list's first item came, not in this batch.
+absl::StatusOr<bool> BatchWriter::WrittenBefore(const Snapshot& snapshot, const RowKey& key) {
+  if (plan_.HasContent(key)) return false;
   FAIRLEAD_ASSIGN_OR_RETURN(const auto query,
                             connection_->Prepare("SELECT seq FROM objects WHERE id = ?"));
   sql::Bind(*query, plan_.State(key).row->id);
   FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
-  if (row && static_cast<uint64_t>(query->Int(0)) < snapshot.begin_seq) {
-    plan_.SetVersion(key, snapshot.history, item.resource_version);
+  return row && static_cast<uint64_t>(query->Int(0)) < snapshot.begin_seq;
+}
+
+// A row that claims a later version than a list that began after it: either the watch brought it
+// while the list was on its way, or somebody wrote it by hand, and it would refuse everything that
+// comes. What the agent says of it from then on is later than both, so that is what counts.
+bool BatchWriter::Doubted(const Batch& batch, const KindRow& kind, const U128& key) const {
+  for (auto at = snapshots_.lower_bound({batch.shard, U128{}});
+       at != snapshots_.end() && at->first.first == batch.shard; ++at) {
+    if (at->second.resource == ResourceName(kind.kind) && at->second.last_seq >= batch.seq &&
+        at->second.doubted.contains(key))
+      return true;
   }
-  return absl::OkStatus();
+  return false;
 }
 
 absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotEnd& end, BatchResult* result) {
@@ -227,7 +233,7 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const ConfirmHeld& confirm
       change.history = position->history;
       change.resource_version = position->resource_version;
     }
-    FAIRLEAD_RETURN_IF_ERROR(Delete(kind, change, result));
+    FAIRLEAD_RETURN_IF_ERROR(Delete(batch, kind, change, result));
   }
   return absl::OkStatus();
 }

@@ -121,6 +121,23 @@ TEST_P(AuditTest, ALaterVersionWrittenByHandIsTakenBack) {
   EXPECT_EQ(Write(Make(a_, Next(), {Upsert("b", "10", Body("b", R"(,"n":1)"))})).written, 1U);
 }
 
+// The list was asked for before the change, and its first item came after it.
+TEST_P(AuditTest, AVersionThatTheWatchBroughtBeforeTheListsFirstItemStays) {
+  Write(Make(a_, Next(), {Upsert("b", "9", Body("b", R"(,"n":1)"))}));
+  Write(Make(a_, Next(), {Begin()}));
+  const BatchResult page = Write(Make(a_, Next(), {SnapshotPage{kSnapshot, Both()}}));
+  ASSERT_THAT(page.wants, SizeIs(1));
+  EXPECT_THAT(page.wants[0].names, SizeIs(1)) << "to be sure";
+  const auto version = [this] {
+    ObjectPageRequest all;
+    all.filter.name = "b";
+    return reader_->Objects(all)->objects.at(0).resource_version;
+  };
+  EXPECT_EQ(version(), "9");
+  EXPECT_EQ(Write(Make(a_, Next(), {Upsert("b", "9", Body("b", R"(,"n":1)"))})).unchanged, 1U);
+  EXPECT_EQ(version(), "9");
+}
+
 TEST_P(AuditTest, ALaterHistoryWrittenByHandIsTakenBackAndTheBodyReadAgain) {
   ByHand("UPDATE objects SET history = 9, content_hash = object_key WHERE name = 'b'");
   ExpectFoundAndRepaired();
