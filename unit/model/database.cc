@@ -178,6 +178,11 @@ absl::Status Database::On(const store::Batch&, const store::SnapshotEnd& end, Wr
   return absl::OkStatus();
 }
 
+absl::Status Database::On(const store::Batch&, const store::ConfirmHeld&, WriterMemory*,
+                          store::BatchResult*) {
+  return absl::UnimplementedError("nothing is held here");
+}
+
 bool Database::TakeTerm(const store::ShardState& read, const std::vector<store::Seen>& seen,
                         int replica, int agent, store::Term* term) {
   if (read.term != shard_.term || read.epoch != shard_.epoch) return false;
