@@ -73,11 +73,6 @@ class Database {
                        const std::string& other_version);
   absl::Status On(const store::Batch& batch, const store::Change& change, WriterMemory* memory,
                   store::BatchResult* result);
-  // No agent sends it.
-  absl::Status On(const store::Batch&, const store::ConfirmHeld&, WriterMemory*,
-                  store::BatchResult*) {
-    return absl::InvalidArgumentError("not of this model");
-  }
   absl::Status On(const store::Batch& batch, const store::Checkpoint& checkpoint,
                   WriterMemory* memory, store::BatchResult* result);
   absl::Status On(const store::Batch& batch, const store::SnapshotBegin& begin,
