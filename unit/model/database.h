@@ -25,8 +25,9 @@ struct WriterMemory {
 };
 
 // The tables of one shard with one watch, by the rules of endpoint/store, so small that a state of
-// the model can hold it. real_store.h proves by the same operations on SQLite that the rules are
-// the same. Not modelled: refused rows, held rows, bounds.
+// the model can hold it: a step of the search is 10 us, the same operation on SQLite 0.3 ms and a
+// file that cannot be copied at each fork. real_store.h proves by the same operations on SQLite
+// that the rules are the same. Not modelled: refused rows, held rows, bounds.
 class Database {
  public:
   struct Row {
