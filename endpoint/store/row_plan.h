@@ -14,6 +14,7 @@ namespace fairlead::endpoint::store {
 struct RowKey {
   int64_t kind_id = 0;
   ObjectName object;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the comparison with 0 for a pointer.
   friend auto operator<=>(const RowKey&, const RowKey&) = default;
 };
 

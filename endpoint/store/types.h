@@ -36,6 +36,7 @@ struct Kind {
 struct ObjectName {
   std::string name_space;
   std::string name;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the comparison with 0 for a pointer.
   friend auto operator<=>(const ObjectName&, const ObjectName&) = default;
 };
 

@@ -195,7 +195,7 @@ class MysqlConnection : public Connection {
     FAIRLEAD_ASSIGN_OR_RETURN(const StatementPtr prepared, Prepare(sql));
     auto* statement = static_cast<MysqlStatement*>(prepared.get());
     FAIRLEAD_RETURN_IF_ERROR(Start(*statement));
-    const absl::Status done = statement->ExecuteBulk(rows);
+    absl::Status done = statement->ExecuteBulk(rows);
     Ended();
     return done;
   }

@@ -154,7 +154,7 @@ class PostgresConnection : public Connection {
     FAIRLEAD_ASSIGN_OR_RETURN(const StatementPtr prepared, Prepare(sql));
     auto* statement = static_cast<PostgresStatement*>(prepared.get());
     FAIRLEAD_RETURN_IF_ERROR(Start(statement));
-    const absl::Status done = Pipeline(statement, rows);
+    absl::Status done = Pipeline(statement, rows);
     if (connection_ != nullptr && PQexitPipelineMode(connection_) == 0) {
       Drop();
       Ended();
