@@ -189,7 +189,7 @@ absl::Status BatchWriter::Prepare(const Batch& batch, size_t entry) {
 }
 
 absl::Status BatchWriter::Flush(const Batch& batch) {
-  const absl::Status written = table_.Write(plan_, batch.seq);
+  absl::Status written = table_.Write(plan_, batch.seq);
   plan_.Clear();
   return written;
 }
