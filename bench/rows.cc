@@ -46,8 +46,9 @@ struct Subject {
                               store::Store::Open(database.options, &subject->clock));
     FAIRLEAD_RETURN_IF_ERROR(subject->store->CreateShard(kShard));
     FAIRLEAD_RETURN_IF_ERROR(subject->store->NewTerm(kShard, "bench", {}).status());
-    subject->writer = std::make_unique<store::Writer>(&subject->store->connection(),
-                                                      &subject->clock, store::WriterOptions{});
+    subject->writer =
+        std::make_unique<store::Writer>(&subject->store->connection(), &subject->clock,
+                                        store::WriterOptions{.replica = subject->store->replica()});
     return subject;
   }
   base::ManualClock clock;

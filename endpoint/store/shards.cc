@@ -160,7 +160,7 @@ absl::StatusOr<std::vector<Held>> Store::Lost(const std::vector<Held>& held) {
     auto row = FindShard(*connection_, one.key);
     if (!row.ok() && row.status().code() != absl::StatusCode::kNotFound) return row.status();
     const bool mine = row.ok() && row->state.epoch == one.epoch && row->state.term == one.term &&
-                      row->state.last_seq >= one.committed;
+                      row->state.replica == replica_ && row->state.last_seq >= one.committed;
     if (!mine) lost.push_back(one);
   }
   return lost;

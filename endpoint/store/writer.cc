@@ -29,7 +29,9 @@ bool Transient(const absl::Status& status) {
 class Writer::Impl {
  public:
   Impl(sql::Connection* connection, const base::Clock* clock, const WriterOptions& options)
-      : connection_(connection), batch_writer_(connection, clock, options) {}
+      : connection_(connection),
+        replica_(options.replica),
+        batch_writer_(connection, clock, options) {}
 
   absl::Status Write(const std::vector<Batch>& batches, std::vector<BatchResult>* results) {
     std::set<ShardKey> lost;  // fenced off: found by an attempt before
@@ -104,9 +106,9 @@ class Writer::Impl {
             const int64_t hit,
             sql::Run(*connection_,
                      "UPDATE shards SET last_seq = ? WHERE account = ? AND shard = ? AND store = ? "
-                     "AND term = ? AND last_seq = ?",
+                     "AND term = ? AND last_seq = ? AND replica = ?",
                      batch->seq, sql::Blob{account}, shard.shard, batch->epoch, batch->term,
-                     batch->seq - 1));
+                     batch->seq - 1, replica_));
         if (hit == 1) continue;
         *fenced = shard;
         return absl::OkStatus();
@@ -136,6 +138,7 @@ class Writer::Impl {
   }
 
   sql::Connection* connection_;
+  const std::string replica_;
   BatchWriter batch_writer_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -15,6 +16,7 @@ class Connection;
 namespace fairlead::endpoint::store {
 
 struct WriterOptions {
+  std::string replica;                   // Store::replica(); only what that one holds is written
   size_t max_snapshot_keys = 8'000'000;  // all snapshots under way together; 32 bytes each
   int compression_level = 1;             // zstd
 };

@@ -28,6 +28,11 @@ constexpr int kReapRows = 500;
 constexpr base::Duration kReapEvery = base::seconds(30);
 constexpr base::Duration kReapOnAfter = base::seconds(1);  // while there is more to remove
 
+WriterOptions OfStore(WriterOptions options, const Store& store) {
+  options.replica = store.replica();
+  return options;
+}
+
 }  // namespace
 
 class WriterThread::Impl {
@@ -35,7 +40,7 @@ class WriterThread::Impl {
   Impl(Store* store, const WriterThreadOptions& options, metrics::Registry* registry)
       : store_(store),
         options_(options),
-        writer_(&store->connection(), &store->clock(), options.writer),
+        writer_(&store->connection(), &store->clock(), OfStore(options.writer, *store)),
         backoff_({.first = options.retry_first, .most = options.retry_most}, 1) {
     if (registry != nullptr) {
       written_ =

@@ -23,7 +23,7 @@ struct WriterThreadOptions {
   size_t group_bytes = size_t{4} << 20;  // most in one transaction
   base::Duration retry_first = base::milliseconds(100);
   base::Duration retry_most = base::seconds(1);
-  WriterOptions writer;
+  WriterOptions writer;  // but the replica: that is the store's
 };
 
 // The one thread that writes the database: groups the batches that wait into one transaction, and

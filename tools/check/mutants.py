@@ -17,6 +17,8 @@ WORK = ROOT / "build/mutants"
 MUTANTS = [
     ("no fence on the term", "endpoint/store/writer.cc", "if (hit == 1) continue;", "if (hit <= 1) continue;",
      "unit_endpoint_store", "Databases/WriterTest.AFormerWriterLandsNothing/Sqlite"),
+    ("a term that another replica made again", "endpoint/store/writer.cc", "AND last_seq = ? AND replica = ?\"", "AND last_seq = ? AND (replica = ? OR 0 = 0)\"",
+     "unit_endpoint_store", "Databases/ShardsTest.ATermThatAnotherReplicaMadeAgainIsNotOurs/Sqlite"),
     ("a term that is made twice", "endpoint/store/shards.cc", "if (hit == 1) return absl::OkStatus();", "if (hit <= 1) return absl::OkStatus();",
      "unit_endpoint_replicas", "Databases/ReplicaRowsTest.NoTermIsMadeTwice/Postgres"),
     ("a shard taken from a live replica", "endpoint/store/shards.cc", "return Exists(*connection_, state.replica);", "return false;",

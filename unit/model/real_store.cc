@@ -51,8 +51,8 @@ RealStore::RealStore(const std::string& database) {
   FAIRLEAD_CHECK(opened.ok());
   store_ = *std::move(opened);
   for (int i = 0; i < kReplicas; ++i) {
-    writers_.push_back(
-        std::make_unique<store::Writer>(&store_->connection(), &clock_, store::WriterOptions{}));
+    writers_.push_back(std::make_unique<store::Writer>(
+        &store_->connection(), &clock_, store::WriterOptions{.replica = store_->replica()}));
   }
 }
 

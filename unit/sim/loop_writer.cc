@@ -30,7 +30,7 @@ LoopWriter::LoopWriter(store::Store* store, base::Loop* loop, std::function<base
       loop_(loop),
       pace_(std::move(pace)),
       connection_(&store->connection()),
-      writer_(&connection_, &store->clock(), {}) {}
+      writer_(&connection_, &store->clock(), {.replica = store->replica()}) {}
 
 absl::Status LoopWriter::Submit(Batch batch, BatchDone done) {
   if (queued_bytes_ > 0 && queued_bytes_ + batch.bytes > kQueueBytes) {

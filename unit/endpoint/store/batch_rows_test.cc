@@ -23,7 +23,7 @@ class BatchRowsTest : public StoreScene {
   // As the writer does it, but counted.
   BatchResult WriteRecorded(const Batch& batch) {
     recording_ = std::make_unique<RecordingConnection>(&store_->connection());
-    Writer writer(recording_.get(), &clock_, {});
+    Writer writer(recording_.get(), &clock_, {.replica = store_->replica()});
     std::vector<BatchResult> results;
     EXPECT_EQ(writer.Write({batch}, &results), absl::OkStatus());
     return results.at(0);

@@ -50,7 +50,9 @@ TEST_P(SchemaTest, WhatTheFirstReleaseLeftIsThereAndWrittenOn) {
   EXPECT_EQ(positions->front().anchors[0].resource_version, "70");
   Checkpoint at{.kind = 0, .watch = "", .history = 1, .resource_version = "80", .rules_hash = "r"};
   at.anchors = {{{"ns", "p"}, "uid-p", "79"}};
-  ASSERT_TRUE(Write(Make(a_, 6, {at})).status.ok());
+  Batch next = Make(a_, 6, {at});
+  next.term = store_->NewTerm(a_, "agent", {})->state.term;
+  ASSERT_TRUE(Write(next).status.ok());
   EXPECT_TRUE(reader_->Positions(a_, true)->front().anchors_at_position);
 }
 

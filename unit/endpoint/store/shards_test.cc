@@ -45,9 +45,18 @@ TEST_P(ShardsTest, AGrantIsLostWhenTheTermOrAcknowledgedCommitsAre) {
   EXPECT_THAT(*store_->Lost({held, {b_, 1, 1, 0}}), IsEmpty());
   EXPECT_THAT(*store_->Lost({{a_, 1, 1, 2}}), SizeIs(1)) << "a commit is not there any more";
   EXPECT_THAT(*store_->Lost({{a_, 2, 1, 1}}), SizeIs(1)) << "another epoch";
+  ASSERT_TRUE(store_->connection().Execute("UPDATE shards SET replica = 'x'").ok());
+  EXPECT_THAT(*store_->Lost({held}), SizeIs(1)) << "the same term made again by another replica";
   store_->NewTerm(a_, "other", {}).IgnoreError();
   EXPECT_THAT(*store_->Lost({held}), SizeIs(1)) << "another term";
   EXPECT_THAT(*store_->Lost({{{{9, 9}, 0}, 1, 1, 0}}), SizeIs(1)) << "no such shard";
+}
+
+// A restore undid the term, and another replica made it once more.
+TEST_P(ShardsTest, ATermThatAnotherReplicaMadeAgainIsNotOurs) {
+  ASSERT_TRUE(store_->connection().Execute("UPDATE shards SET replica = 'x'").ok());
+  EXPECT_EQ(Write(Make(a_, 1, {Upsert("p", "5", "{}")})).status.code(), absl::StatusCode::kAborted);
+  EXPECT_THAT(Rows(a_), IsEmpty());
 }
 
 INSTANTIATE_STORE_SUITE(ShardsTest);

@@ -49,7 +49,8 @@ class StoreScene : public ::testing::TestWithParam<Engine> {
     auto store = Store::Open(database_, &clock_);
     ASSERT_TRUE(store.ok()) << store.status().ToString();
     store_ = *std::move(store);
-    writer_ = std::make_unique<Writer>(&store_->connection(), &clock_, WriterOptions{});
+    writer_ = std::make_unique<Writer>(&store_->connection(), &clock_,
+                                       WriterOptions{.replica = store_->replica()});
     reader_ = *store_->OpenReader();
   }
   static Batch Make(const ShardKey& shard, uint64_t seq, std::vector<Entry> entries) {
