@@ -13,8 +13,8 @@ namespace fairlead::endpoint {
 
 namespace {
 
-constexpr base::Duration kTick = base::milliseconds(200);
-constexpr uint64_t kTicksPerPublish = 5;
+constexpr base::Duration kTick = base::milliseconds(50);
+constexpr uint64_t kTicksPerPublish = 20;
 constexpr int kMostClaims = 2000;
 
 }  // namespace

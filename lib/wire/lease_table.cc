@@ -159,7 +159,10 @@ LeaseTable::Actions LeaseTable::Tick(base::Time now) {
     for (const base::U128& uid : holds) OnSilence(accounts_.at(uid), now, &actions);
   }
   const std::set<base::U128> unheld = unheld_;
-  for (const base::U128& uid : unheld) Evaluate(accounts_.at(uid), now, &actions);
+  for (const base::U128& uid : unheld) {
+    AccountState& state = accounts_.at(uid);
+    if (!state.elsewhere) Evaluate(state, now, &actions);
+  }
   return actions;
 }
 
