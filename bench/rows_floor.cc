@@ -134,7 +134,7 @@ class Postgres {
 absl::StatusOr<FloorCost> MergeByCopy(const RowsDatabase& database, const RowsWorkload& workload) {
   Postgres postgres(database.options.url);
   const std::string columns = StrCat(kUnique, ", ", kInserted, ", ", kUpdated);
-  FAIRLEAD_RETURN_IF_ERROR(postgres.Run("SET synchronous_commit TO off"));
+  FAIRLEAD_RETURN_IF_ERROR(postgres.Run("SET synchronous_commit TO local"));
   FAIRLEAD_RETURN_IF_ERROR(
       postgres.Run(StrCat("CREATE TEMP TABLE incoming ON COMMIT DELETE ROWS AS SELECT ", columns,
                           " FROM objects LIMIT 0")));

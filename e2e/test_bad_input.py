@@ -136,7 +136,7 @@ def test_a_wrong_address_is_left_for_the_next_one(spoiled):
         assert agent.ready() == (503, "no session with an endpoint\n")
         agent.kill()
         config = agent.directory / "agent.yaml"
-        config.write_text(config.read_text().replace(f'"{wrong}"', f'"{wrong}", "127.0.0.1:{spoiled.endpoint.agents}"'))
+        config.write_text(config.read_text().replace(f"[{wrong}]", f"[{wrong}, 127.0.0.1:{spoiled.endpoint.agents}]"))
         agent.start()
         wait_for("the second address is taken", lambda: agent.metric("fairlead_agent_connected") == 1)
         assert agent.ready() == (200, "ok\n")

@@ -13,6 +13,7 @@ void Peers::OnFree(std::vector<base::U128> accounts) {
 
 void Peers::OnDoubt() {
   options_.hub_loop->Post([hub = options_.hub] { hub->CheckGrants(); });
+  OnRegistry();  // what could not be read while the database was away
 }
 
 void Peers::OnRegistry() {
@@ -20,7 +21,7 @@ void Peers::OnRegistry() {
   (void)ignored;
 }
 
-// What fails is read with the next change, or by the next start.
+// What fails is read with the next change, or once the database is back (OnDoubt).
 void Peers::ReadRegistry() {
   const auto version = options_.registry->Version();
   if (!version.ok() || *version == version_) return;

@@ -152,14 +152,9 @@ void RestService::ConfirmDeletes(const base::U128& uid,
       batch.shard, kConfirms, {},
       [this, batch, responder](const absl::StatusOr<store::Term>& term) {
         if (!term.ok()) return Fail(*responder, term.status());
-        if (term->elsewhere) {
-          options_.writer
-              ->Do([shard = batch.shard](store::Store& store) {
-                store.StopWaiting(shard).IgnoreError();
-              })
-              .IgnoreError();
+        // That this replica waits for it now is only true if an agent here does.
+        if (term->elsewhere)
           return Fail(*responder, 409, "Conflict", "another replica holds the account: ask that");
-        }
         WriteConfirmed(batch, *term, responder);
       });
   if (!queued.ok()) Fail(*responder, queued);

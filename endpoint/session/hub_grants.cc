@@ -53,8 +53,7 @@ void Hub::Carry(const wire::LeaseTable::Actions& actions) {
         Refuse(action);
         break;
       case Kind::kOffer:
-      case Kind::kRelease:
-      case Kind::kStopWaiting:
+      case Kind::kLeave:
         if (options_.replicas) Release(action);
         break;
     }
@@ -78,12 +77,13 @@ void Hub::Release(const wire::LeaseTable::Action& action) {
   const absl::Status ignored =
       writer_->Do([this, alive = std::weak_ptr(alive_), loop = loop_, action](store::Store& store) {
         const store::ShardKey key{action.account, 0};
-        if (action.kind == Kind::kStopWaiting) return store.StopWaiting(key).IgnoreError();
         const bool offer = action.kind == Kind::kOffer;
-        const auto released =
-            store.Release(key, action.term,
-                          offer ? store::Releasing::kIfAnotherWaits : store::Releasing::kAlways);
-        if (!released.ok() || !*released || !offer) return;
+        if (!offer) {
+          store.Release(key, 0, store::Releasing::kAlways).IgnoreError();
+          return store.StopWaiting(key).IgnoreError();
+        }
+        const auto released = store.Release(key, action.term, store::Releasing::kIfAnotherWaits);
+        if (!released.ok() || !*released) return;
         loop->Post([this, alive, action] {
           if (!alive.lock()) return;
           const auto held = leases_.Holder(action.account);

@@ -137,15 +137,15 @@ absl::StatusOr<bool> Store::Release(const ShardKey& key, uint64_t term, Releasin
   FAIRLEAD_RETURN_IF_ERROR(Durably(*connection_, [&]() -> absl::Status {
     const std::string account = base::ToBytes(key.account);
     std::string update =
-        "UPDATE shards SET replica = NULL WHERE account = ? AND shard = ? AND term = ? "
-        "AND replica = ?";
+        "UPDATE shards SET replica = NULL WHERE account = ? AND shard = ? AND replica = ? "
+        "AND (term = ? OR ? = 0)";
     if (when == Releasing::kIfAnotherWaits) {
       update +=
           " AND EXISTS (SELECT 1 FROM waiting w WHERE w.account = shards.account "
           "AND w.shard = shards.shard AND w.replica <> shards.replica)";
     }
     FAIRLEAD_ASSIGN_OR_RETURN(const int64_t hit, sql::Run(*connection_, update, sql::Blob{account},
-                                                          key.shard, term, replica_));
+                                                          key.shard, replica_, term, term));
     released = hit == 1;
     if (!released) return absl::OkStatus();
     return sql::Run(*connection_, "UPDATE counters SET value = value + 1 WHERE name = 'released'")

@@ -63,8 +63,8 @@ class Store {
   // CreateShard; Aborted when another replica made a term at the same moment: try again.
   absl::StatusOr<Term> NewTerm(const ShardKey& key, std::string_view holder,
                                const std::vector<Seen>& seen);
-  // Gives the shard to whoever waits for it, if this replica holds it under `term`; what is under
-  // way is still accepted until another term is made. False: nothing changed.
+  // Gives the shard to whoever waits for it, if this replica holds it under `term` (0: whichever).
+  // What this replica has under way for it lands nowhere any more. False: nothing changed.
   absl::StatusOr<bool> Release(const ShardKey& key, uint64_t term, Releasing when);
   // Nobody here wants the shard any more.
   absl::Status StopWaiting(const ShardKey& key);

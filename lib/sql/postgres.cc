@@ -196,7 +196,7 @@ class PostgresConnection : public Connection {
     if (durability_ == wanted_durability_) return absl::OkStatus();
     FAIRLEAD_RETURN_IF_ERROR(Execute(durability == Durability::kFull
                                          ? "SET synchronous_commit TO on"
-                                         : "SET synchronous_commit TO off"));
+                                         : "SET synchronous_commit TO local"));
     durability_ = durability;
     return absl::OkStatus();
   }
@@ -314,7 +314,7 @@ class PostgresConnection : public Connection {
         options_.idle_in_transaction_timeout_ms,
         "; SET default_transaction_isolation TO 'read committed'; SET enable_seqscan TO off"
         "; SET synchronous_commit TO ",
-        wanted_durability_ == Durability::kFull ? "on" : "off",
+        wanted_durability_ == Durability::kFull ? "on" : "local",
         options_.read_only ? "; SET default_transaction_read_only TO on" : "");
     durability_ = wanted_durability_;
     if (PQsendQuery(connection_, settings.c_str()) == 0) return Lost("set up");

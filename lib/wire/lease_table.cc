@@ -67,7 +67,6 @@ LeaseTable::Actions LeaseTable::RemoveAccount(const base::U128& uid, base::Time)
   const auto found = accounts_.find(uid);
   if (found == accounts_.end()) return actions;
   if (found->second.holder.has_value()) Revoke(found->second, "AccountDeleted", &actions);
-  found->second.owned_term = 0;  // the account's end frees its shard
   GiveUp(found->second, &actions);
   const std::string name = found->second.account.name;
   const auto named = uid_of_.find(name);
@@ -185,7 +184,6 @@ bool LeaseTable::Began(const base::U128& uid, uint64_t attempt, uint64_t term) {
   AccountState& state = found->second;
   if (!state.holder.has_value() || state.attempt != attempt || state.holder->term != 0)
     return false;
-  state.owned_term = term;
   state.elsewhere = false;
   state.holder->term = term;
   return true;
@@ -207,7 +205,6 @@ void LeaseTable::BeginElsewhere(const base::U128& uid, uint64_t attempt) {
   if (!state.holder.has_value() || state.attempt != attempt || state.holder->term != 0) return;
   Drop(state);
   state.elsewhere = true;
-  state.owned_term = 0;
 }
 
 LeaseTable::Actions LeaseTable::Freed(const base::U128& uid, base::Time now) {
@@ -269,7 +266,7 @@ void LeaseTable::Evaluate(AccountState& state, base::Time now, Actions* actions)
     wanted = true;
     if (chosen == 0 && Alive(session, now)) chosen = id;
   }
-  if (!wanted || (chosen == 0 && state.owned_term != 0)) return GiveUp(state, actions);
+  if (!wanted || (chosen == 0 && !state.elsewhere)) return GiveUp(state, actions);
   if (chosen == 0 || state.elsewhere || now < state.retry_at) return;
   Begin(state, chosen, actions);
 }
@@ -278,21 +275,19 @@ void LeaseTable::Begin(AccountState& state, SessionId session, Actions* actions)
   const base::U128 uid = state.account.uid;
   state.holder = Held{session, 0};
   state.attempt = next_attempt_++;
+  state.asked = true;
   ++held_;
   sessions_.at(session).holds.insert(uid);
   unheld_.erase(uid);
   actions->push_back({Kind::kBegin, session, uid, state.account.name, state.attempt});
 }
 
-// Nobody here can serve it, or wants it.
+// Nobody here can serve it, or wants it. A term may be on its way still, so it is left whoever has
+// it.
 void LeaseTable::GiveUp(AccountState& state, Actions* actions) {
-  const auto give = [&](Kind kind, uint64_t term) {
-    actions->push_back({kind, 0, state.account.uid, state.account.name, 0, term});
-  };
-  if (state.owned_term != 0) give(Kind::kRelease, state.owned_term);
-  if (state.elsewhere) give(Kind::kStopWaiting, 0);
-  state.owned_term = 0;
   state.elsewhere = false;
+  if (!std::exchange(state.asked, false)) return;
+  actions->push_back({Kind::kLeave, 0, state.account.uid, state.account.name});
 }
 
 bool LeaseTable::Eligible(const AccountState& state, SessionId id, SessionState& session,

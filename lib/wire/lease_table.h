@@ -52,20 +52,20 @@ class LeaseTable {
   };
   struct Action {
     enum class Kind {
-      kBegin,        // allocate a term for `session`, then call Began() or one of the others
-      kRevoke,       // tell `session`; its grant is void from now on
-      kRefuse,       // tell `session` why its claim is not eligible; once per reason
-      kOffer,        // the holder is silent and no standby is here: Restart() if another replica's
-                     // standby may have the account
-      kRelease,      // nobody here serves the account any more: others may, after `term`
-      kStopWaiting,  // nobody here wants an account any more that another replica has
+      kBegin,   // allocate a term for `session`, then call Began() or one of the others
+      kRevoke,  // tell `session`; its grant is void from now on
+      kRefuse,  // tell `session` why its claim is not eligible; once per reason
+      kOffer,   // the holder is silent and no standby is here: Restart() if another replica's
+                // standby may have the account
+      kLeave,   // nobody here serves or wants the account any more: others may have it, and
+                // what this replica asked for before is void
     };
     Kind kind;
     SessionId session = 0;
     base::U128 account;
     std::string account_name;
     uint64_t attempt = 0;  // kBegin
-    uint64_t term = 0;     // kRevoke: 0 = the grant was not sent yet; kOffer, kRelease
+    uint64_t term = 0;     // kRevoke: 0 = the grant was not sent yet; kOffer
     std::string reason = "";
     std::string detail = "";
   };
@@ -122,8 +122,8 @@ class LeaseTable {
     base::Time revocable_at{};
     base::Time retry_at{};
     base::Time offer_at{};
-    uint64_t owned_term = 0;  // made here and neither released nor replaced
-    bool elsewhere = false;   // another replica has it
+    bool asked = false;      // for a term, since kLeave
+    bool elsewhere = false;  // another replica has it
   };
 
   void Evaluate(AccountState& state, base::Time now, Actions* actions);

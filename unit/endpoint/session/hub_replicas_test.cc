@@ -64,6 +64,31 @@ TEST_F(HubReplicasTest, AnAccountWhoseLastAgentLeavesIsForOthers) {
   EXPECT_EQ(Shard().replica, "");
 }
 
+// The next agent had been chosen, its term was on its way, and it left as well.
+TEST_F(HubReplicasTest, ATermThatWasMadeForAnAgentThatLeftIsForOthers) {
+  const auto first = Holder();
+  const auto second = Connect("two");
+  second->Claim("prod");
+  writer_->SetPaused(true);
+  first->Leave();
+  second->Leave();
+  writer_->SetPaused(false);
+  loop_.Advance(milliseconds(100));
+  EXPECT_EQ(Shard().term, 2U);
+  EXPECT_EQ(Shard().replica, "");
+}
+
+TEST_F(HubReplicasTest, NobodyWaitsForAnAgentThatLeftBeforeItsAnswer) {
+  AnotherHolds();
+  const auto agent = Connect("one");
+  writer_->SetPaused(true);
+  agent->Claim("prod");
+  agent->Leave();
+  writer_->SetPaused(false);
+  loop_.Advance(milliseconds(100));
+  EXPECT_FALSE(Waits());
+}
+
 TEST_F(HubReplicasTest, AGrantWhoseShardIsAnothersIsRevokedAndWhatItSendsLandsNowhere) {
   const auto agent = Holder();
   AnotherHolds();

@@ -24,8 +24,7 @@ MATCHER_P2(Refuse, session, reason, "") {
 MATCHER_P2(Offer, session, term, "") {
   return arg.kind == Kind::kOffer && arg.session == session && arg.term == term;
 }
-MATCHER_P(Release, term, "") { return arg.kind == Kind::kRelease && arg.term == term; }
-MATCHER(StopWaiting, "") { return arg.kind == Kind::kStopWaiting; }
+MATCHER(Leave, "") { return arg.kind == Kind::kLeave; }
 
 // A table with account "prod" that trusts identity "eu", and a clock that ticks every 100 ms.
 class LeaseTableTest : public ::testing::Test {
@@ -153,7 +152,7 @@ TEST_F(LeaseTableTest, WithdrawnTrustRevokesAtOnceAndGrantsToTheNext) {
 TEST_F(LeaseTableTest, DeletingTheAccountWithdrawsItsGrant) {
   Hold(1, 5);
   EXPECT_THAT(table_.RemoveAccount(kUid, now_),
-              ElementsAre(Revoke(1U, "AccountDeleted"), Refuse(1U, "UnknownAccount")));
+              ElementsAre(Revoke(1U, "AccountDeleted"), Leave(), Refuse(1U, "UnknownAccount")));
   EXPECT_FALSE(table_.Holder(kUid).has_value());
 }
 
@@ -162,15 +161,15 @@ TEST_F(LeaseTableTest, AnAccountMadeAgainUnderItsNameIsAnotherAccount) {
   LeaseTable::Account again = Account();
   again.uid = {2, 2};
   const LeaseTable::Actions actions = table_.PutAccount(again, now_);
-  EXPECT_THAT(actions,
-              ElementsAre(Revoke(1U, "AccountDeleted"), Refuse(1U, "UnknownAccount"), Begin(1U)));
+  EXPECT_THAT(actions, ElementsAre(Revoke(1U, "AccountDeleted"), Leave(),
+                                   Refuse(1U, "UnknownAccount"), Begin(1U)));
   EXPECT_EQ(actions.back().account, again.uid);
 }
 
 TEST_F(LeaseTableTest, ATermThatArrivesAfterItsSessionWentIsNotWanted) {
   const LeaseTable::Actions first = Join(1);
   ASSERT_THAT(first, ElementsAre(Begin(1U)));
-  ASSERT_THAT(table_.CloseSession(1, now_), IsEmpty());
+  ASSERT_THAT(table_.CloseSession(1, now_), ElementsAre(Leave()));
   EXPECT_FALSE(table_.Began(kUid, first[0].attempt, 6));
 }
 
@@ -201,7 +200,7 @@ TEST_F(LeaseTableTest, AClaimThatChangesToAnotherClusterLosesTheGrant) {
   Hold(1, 5);
   EXPECT_THAT(
       table_.AddClaims(1, {{"prod", "cluster-2"}}, now_),
-      ElementsAre(Refuse(1U, "ClusterUidMismatch"), Revoke(1U, "ClusterUidMismatch"), Release(5U)));
+      ElementsAre(Refuse(1U, "ClusterUidMismatch"), Revoke(1U, "ClusterUidMismatch"), Leave()));
 }
 
 TEST_F(LeaseTableTest, AnAccountThatAnotherReplicaHasIsAskedForAgainOnlyWhenItIsFree) {
@@ -222,20 +221,20 @@ TEST_F(LeaseTableTest, AnAgentThatComesFromAnotherReplicaIsAskedForThoughAStandb
   EXPECT_THAT(table_.CloseSession(2, now_), ElementsAre(Begin(1U))) << "it waits no more";
 }
 
-TEST_F(LeaseTableTest, AnAccountIsReleasedWhenItsLastAgentHereGoes) {
+TEST_F(LeaseTableTest, AnAccountIsLeftWhenItsLastAgentHereGoes) {
   Hold(1, 5);
   ASSERT_THAT(Join(2), IsEmpty());
   const LeaseTable::Actions next = table_.CloseSession(1, now_);
   ASSERT_THAT(next, ElementsAre(Begin(2U)));
   ASSERT_TRUE(table_.Began(kUid, next[0].attempt, 6));
-  EXPECT_THAT(table_.CloseSession(2, now_), ElementsAre(Release(6U)));
+  EXPECT_THAT(table_.CloseSession(2, now_), ElementsAre(Leave()));
 }
 
 TEST_F(LeaseTableTest, NobodyWaitsForAnAccountOfAnotherReplicaWhenTheLastStandbyIsGone) {
   table_.BeginElsewhere(kUid, Join(1).at(0).attempt);
   table_.BeginElsewhere(kUid, Join(2).at(0).attempt);
   EXPECT_THAT(table_.CloseSession(1, now_), IsEmpty());
-  EXPECT_THAT(table_.CloseSession(2, now_), ElementsAre(StopWaiting()));
+  EXPECT_THAT(table_.CloseSession(2, now_), ElementsAre(Leave()));
   EXPECT_THAT(table_.CloseSession(2, now_), IsEmpty());
 }
 
@@ -244,24 +243,23 @@ TEST_F(LeaseTableTest, NobodyWaitsForAnAccountThatIsRemovedOrTrustsTheAgentNoMor
   LeaseTable::Account account = Account();
   account.identities = {"us"};
   EXPECT_THAT(table_.PutAccount(account, now_),
-              ElementsAre(Refuse(1U, "IdentityNotTrusted"), StopWaiting()));
+              ElementsAre(Refuse(1U, "IdentityNotTrusted"), Leave()));
   table_.OpenSession(2, "us", kLease, now_);
   const LeaseTable::Actions begun = table_.AddClaims(2, {{"prod", "cluster-1"}}, now_);
   ASSERT_THAT(begun, ElementsAre(Begin(2U)));
   table_.BeginElsewhere(kUid, begun[0].attempt);
-  EXPECT_THAT(
-      table_.RemoveAccount(kUid, now_),
-      ElementsAre(StopWaiting(), Refuse(1U, "UnknownAccount"), Refuse(2U, "UnknownAccount")));
+  EXPECT_THAT(table_.RemoveAccount(kUid, now_),
+              ElementsAre(Leave(), Refuse(1U, "UnknownAccount"), Refuse(2U, "UnknownAccount")));
 }
 
-TEST_F(LeaseTableTest, ATermThatWasReplacedHereIsNotReleased) {
+// Whoever carries it out finds the term made, and nobody who wants it.
+TEST_F(LeaseTableTest, AnAccountIsLeftThoughItsTermIsStillOnItsWay) {
   Hold(1, 5);
-  const LeaseTable::Actions restarted = table_.Restart(kUid, "SequenceGap", now_);
-  ASSERT_THAT(restarted, ElementsAre(Revoke(1U, "SequenceGap")));
-  const LeaseTable::Actions begun = Pass(base::seconds(1), {1});
-  ASSERT_THAT(begun, ElementsAre(Begin(1U)));
-  table_.BeginElsewhere(kUid, begun[0].attempt);
-  EXPECT_THAT(table_.CloseSession(1, now_), ElementsAre(StopWaiting()));
+  ASSERT_THAT(Join(2), IsEmpty());
+  const LeaseTable::Actions next = table_.CloseSession(1, now_);
+  ASSERT_THAT(next, ElementsAre(Begin(2U)));
+  EXPECT_THAT(table_.CloseSession(2, now_), ElementsAre(Leave()));
+  EXPECT_FALSE(table_.Began(kUid, next[0].attempt, 6));
 }
 
 }  // namespace
