@@ -58,7 +58,8 @@ class AbsenceTest : public ::testing::Test {
     all.filter.kind = resource;
     all.limit = 5000;
     std::pair<int, int> rows;
-    for (const auto& one : world_->reader().Objects(all)->objects) {
+    const auto page = world_->reader().Objects(all);
+    for (const auto& one : page->objects) {
       ++(one.held ? rows.second : rows.first);
     }
     return rows;
