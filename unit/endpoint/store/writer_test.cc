@@ -242,7 +242,8 @@ TEST_P(WriterTest, ASnapshotDeletesNothingWrittenSinceItBegan) {
 
 TEST_P(WriterTest, ARowOfTheBeginsOwnBatchCountsAsWrittenAfterIt) {
   Write(Make(a_, 1, {Upsert("before", "5", "{}")}));
-  Write(Make(a_, 2, {Upsert("beside", "9", "{}"), Begin()}));
+  // Of a server whose versions have no order: only the batch tells.
+  Write(Make(a_, 2, {Upsert("beside", "opaque", "{}"), Begin()}));
   Write(Make(a_, 3, {SnapshotPage{kSnapshot, {}}, SnapshotEnd{kSnapshot, "8", 0, {}}}));
   EXPECT_THAT(Rows(a_), ElementsAre("beside={}"));
 }
