@@ -161,8 +161,8 @@ int Main(int argc, char** argv) {
   log::SetLevel("error");
   int failed = 0;
   for (const Engine engine : options.engines) {
-    char dir[] = "/tmp/fairlead-rows.XXXXXX";
-    if (mkdtemp(dir) == nullptr) return 1;
+    std::string dir = std::filesystem::temp_directory_path() / "fairlead-rows.XXXXXX";
+    if (mkdtemp(dir.data()) == nullptr) return 1;
     const absl::Status done = Run(options, engine, dir);
     if (!done.ok()) {
       std::printf("B9 %s: VOID: %s\n", test::NameOf(engine).c_str(), done.ToString().c_str());

@@ -2,6 +2,7 @@ import contextlib
 import itertools
 import pathlib
 import shutil
+import subprocess
 import tempfile
 import time
 
@@ -100,3 +101,28 @@ def namespace(api, request):
     name = "t-" + "".join(c if c.isalnum() else "-" for c in request.node.name.lower())[:40].strip("-") + f"-{time.time_ns() % 100000}"
     api.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
     return name
+
+
+@pytest.fixture(scope="module", params=["postgresql", "mariadb"])
+def server(request):
+    """A database server of each engine that is one."""
+    made = system.DatabaseServer(request.param)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def ctl(setup):
+    """Runs fairleadctl with a configuration file; gives (exit code, stdout, stderr)."""
+    (setup.directory / "ctl-token").write_text(setup.endpoint.token + "\n")
+    config = setup.directory / "ctl.yaml"
+    config.write_text(f"endpoint: https://127.0.0.1:{setup.endpoint.rest}\ncaFile: endpoint/ca.crt\ntokenFile: ctl-token\n")
+
+    def run(*arguments):
+        done = subprocess.run([system.BIN / "fairleadctl", *arguments, "--config", config], capture_output=True, text=True, timeout=60,
+                              check=False)
+        return done.returncode, done.stdout, done.stderr
+    run.config = config
+    return run

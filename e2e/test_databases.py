@@ -11,15 +11,6 @@ from e2e.support.system import wait_for
 from e2e.test_cache import full_lists, restart_in_quiet, serves, storming, version_of
 
 
-@pytest.fixture(scope="module", params=["postgresql", "mariadb"])
-def server(request):
-    made = system.DatabaseServer(request.param)
-    try:
-        yield made
-    finally:
-        made.close()
-
-
 @pytest.fixture(scope="module")
 def setup(work, plane, server):
     with settled_setup(work, plane, f"on-{server.engine}", database_url=server.url) as made:

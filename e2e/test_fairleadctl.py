@@ -2,23 +2,7 @@
 import json
 import subprocess
 
-import pytest
-
 from e2e.support.system import BIN, wait_for
-
-
-@pytest.fixture(scope="module", name="ctl")
-def ctl_of_the_endpoint(setup):
-    """Runs fairleadctl with a configuration file; gives (exit code, stdout, stderr)."""
-    (setup.directory / "ctl-token").write_text(setup.endpoint.token + "\n")
-    config = setup.directory / "ctl.yaml"
-    config.write_text(f"endpoint: https://127.0.0.1:{setup.endpoint.rest}\ncaFile: endpoint/ca.crt\ntokenFile: ctl-token\n")
-
-    def run(*arguments):
-        done = subprocess.run([BIN / "fairleadctl", *arguments, "--config", config], capture_output=True, text=True, timeout=60, check=False)
-        return done.returncode, done.stdout, done.stderr
-    run.config = config
-    return run
 
 
 def rows_of(ctl, *arguments):

@@ -1,28 +1,23 @@
 """How fresh rows are and how it is proven, against a real API server: audits, held rows, an agent's death, a definition
 that goes."""
 import sqlite3
-import subprocess
 
 import pytest
 
 from e2e.conftest import SCOPE
 from e2e.support import verdict
 from e2e.support.api import ApiError
-from e2e.support.system import BIN, wait_for
+from e2e.support.system import wait_for
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
-@pytest.fixture(scope="module", name="ctl")
-def ctl_of_the_endpoint(setup):
-    (setup.directory / "ctl-token").write_text(setup.endpoint.token + "\n")
-    config = setup.directory / "ctl.yaml"
-    config.write_text(f"endpoint: https://127.0.0.1:{setup.endpoint.rest}\ncaFile: endpoint/ca.crt\ntokenFile: ctl-token\n")
-
+@pytest.fixture(scope="module", name="output")
+def output_of_fairleadctl(ctl):
     def run(*arguments):
-        done = subprocess.run([BIN / "fairleadctl", *arguments, "--config", config], capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        code, text, errors = ctl(*arguments)
+        assert code == 0, text + errors
+        return text
     return run
 
 
@@ -49,7 +44,7 @@ def make(api, namespace, names):
         api.call("POST", f"/api/v1/namespaces/{namespace}/configmaps", {"metadata": {"name": name}, "data": {"of": name}})
 
 
-def test_rows_changed_by_hand_are_found_by_an_audit_and_repaired(setup, api, namespace, ctl):
+def test_rows_changed_by_hand_are_found_by_an_audit_and_repaired(setup, api, namespace, output):
     make(api, namespace, [f"c-{i}" for i in range(20)])
     verdict.wait_until_equal(setup.database, "prod", api, at_least=20)
     wait_state(setup, "configmaps", "Verified")
@@ -59,7 +54,7 @@ def test_rows_changed_by_hand_are_found_by_an_audit_and_repaired(setup, api, nam
             f"UPDATE objects SET content_hash = object_key WHERE {where} = 'c-4'",
             f"UPDATE objects SET resource_version = '99999999999' WHERE {where} = 'c-5'")
     assert verdict.differences(setup.database, "prod", api)[0]
-    ctl("audit", "prod", "configmap")
+    output("audit", "prod", "configmap")
     verdict.wait_until_equal(setup.database, "prod", api)
     before = watch_of(setup, "configmaps")
     if before["state"] != "Verified":
@@ -78,7 +73,7 @@ def test_an_audit_needs_a_kind_that_is_there_and_an_agent(setup):
     assert call("POST", "/v1/accounts/prod/audit")[0] == 200
 
 
-def test_held_rows_are_kept_until_somebody_confirms(setup, api, namespace, ctl):
+def test_held_rows_are_kept_until_somebody_confirms(setup, api, namespace, output):
     # More than a third of what there is, whatever other tests have left.
     names = [f"h-{i}" for i in range(max(60, watch_of(setup, "configmaps")["count"]))]
     make(api, namespace, names)
@@ -91,17 +86,17 @@ def test_held_rows_are_kept_until_somebody_confirms(setup, api, namespace, ctl):
     setup.agents[0].start()
     watch = wait_state(setup, "configmaps", "Held")
     assert watch["held"] == len(names)
-    assert str(len(names)) in ctl("freshness", "prod")
+    assert str(len(names)) in output("freshness", "prod")
     make(api, namespace, ["h-7"])
     wait_for("a live write lets go", lambda: watch_of(setup, "configmaps")["held"] == len(names) - 1)
-    assert ctl("accounts", "confirm-deletes", "prod", "--kind", "secret") == "0 rows deleted\n"
-    assert ctl("accounts", "confirm-deletes", "prod", "--kind", "configmap") == f"{len(names) - 1} rows deleted\n"
+    assert output("accounts", "confirm-deletes", "prod", "--kind", "secret") == "0 rows deleted\n"
+    assert output("accounts", "confirm-deletes", "prod", "--kind", "configmap") == f"{len(names) - 1} rows deleted\n"
     make(api, namespace, ["after"])
     verdict.wait_until_equal(setup.database, "prod", api)
     wait_state(setup, "configmaps", "Verified")
 
 
-def test_an_agents_death_makes_the_rows_stale_with_their_age(setup, ctl):
+def test_an_agents_death_makes_the_rows_stale_with_their_age(setup, output):
     wait_state(setup, "secrets", "Verified")
     setup.agents[0].kill()
     wait_for("the endpoint knows", lambda: not setup.endpoint.account("prod")["status"]["connected"])
@@ -110,7 +105,7 @@ def test_an_agents_death_makes_the_rows_stale_with_their_age(setup, ctl):
     watch = wait_state(setup, "secrets", "Stale", 150)
     assert watch["ageMs"] > 120_000
     assert setup.endpoint.get("/v1/accounts/prod/freshness")["state"] == "Stale"
-    assert "Stale" in ctl("freshness", "prod")
+    assert "Stale" in output("freshness", "prod")
     setup.agents[0].start()
     wait_for("it is in sync again", lambda: setup.endpoint.account("prod")["status"]["synced"])
     assert watch_of(setup, "secrets")["state"] != "Stale"

@@ -30,15 +30,6 @@ class Pair:
         self.two.kill()
 
 
-@pytest.fixture(scope="module", params=["postgresql", "mariadb"])
-def server(request):
-    made = system.DatabaseServer(request.param)
-    try:
-        yield made
-    finally:
-        made.close()
-
-
 @pytest.fixture(scope="module")
 def pair(work, plane, server):
     with contextlib.ExitStack() as stack:

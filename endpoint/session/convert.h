@@ -46,4 +46,7 @@ void ConvertPayload(const agent::v1::Payload& payload, bool keep_secret_data,
 // What the agent may see: access and scope of the account, intersected.
 agent::v1::Scope ScopeOf(const registry::AccountSpec& spec);
 
+// Where a watch left off, as an agent is told; all but how long ago it was proven.
+void FillPosition(const store::Position& from, agent::v1::Position* to);
+
 }  // namespace fairlead::endpoint

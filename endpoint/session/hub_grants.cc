@@ -14,29 +14,6 @@ namespace {
 
 constexpr int kPositionsPerMessage = 200;
 
-void FillPosition(const store::Position& from, v1::Position* to) {
-  to->mutable_kind()->set_group(from.kind.group);
-  to->mutable_kind()->set_resource(from.kind.resource);
-  to->mutable_kind()->set_kind(from.kind.kind);
-  to->mutable_kind()->set_version(from.kind.version);
-  to->mutable_kind()->set_namespaced(from.kind.namespaced);
-  to->set_watch(from.watch);
-  to->set_history(std::max<uint64_t>(1, from.history));
-  to->set_resource_version(from.resource_version);
-  to->set_count(from.count);
-  to->set_held(from.held);
-  to->set_sum(base::ToBytes(from.sum));
-  to->set_rules_hash(from.rules_hash);
-  to->set_anchors_at_position(from.anchors_at_position);
-  for (const store::Anchor& anchor : from.anchors) {
-    v1::Anchor* one = to->add_anchors();
-    one->set_name_space(anchor.object.name_space);
-    one->set_name(anchor.object.name);
-    one->set_uid(anchor.uid);
-    one->set_resource_version(anchor.resource_version);
-  }
-}
-
 }  // namespace
 
 void Hub::Carry(const wire::LeaseTable::Actions& actions) {

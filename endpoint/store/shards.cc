@@ -112,7 +112,8 @@ absl::StatusOr<Term> Store::NewTerm(const ShardKey& key, std::string_view holder
 
 // An agent that held the shard at another replica and claims it here has left that one.
 absl::StatusOr<bool> Store::HeldElsewhere(const ShardState& state, std::string_view holder) {
-  if (state.replica.empty() || state.replica == replica_ || state.holder == holder) return false;
+  if (state.replica.empty() || state.replica == replica_) return false;
+  if (!holder.empty() && state.holder == holder) return false;
   return Exists(*connection_, state.replica);
 }
 

@@ -126,9 +126,11 @@ class Writer::Impl {
       if (!results[i].status.ok()) continue;
       const std::string account = base::ToBytes(batches[i].shard.account);
       auto query = connection_->Prepare(
-          "SELECT last_seq FROM shards WHERE account = ? AND shard = ? AND term = ?");
+          "SELECT last_seq FROM shards WHERE account = ? AND shard = ? AND store = ? AND term = ? "
+          "AND replica = ?");
       if (!query.ok()) return committed;
-      sql::Bind(**query, sql::Blob{account}, batches[i].shard.shard, batches[i].term);
+      sql::Bind(**query, sql::Blob{account}, batches[i].shard.shard, batches[i].epoch,
+                batches[i].term, replica_);
       const auto row = (*query)->Step();
       const bool landed =
           row.ok() && *row && static_cast<uint64_t>((*query)->Int(0)) >= batches[i].seq;

@@ -27,11 +27,6 @@ struct FreeResult {
 };
 using Result = std::unique_ptr<PGresult, FreeResult>;
 
-std::string_view Trimmed(std::string_view text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
-  return text;
-}
-
 // A statement's name at the server. Numbers of one Connection never come twice.
 std::string NameOf(uint64_t number) { return base::StrCat("s", number); }
 

@@ -15,6 +15,11 @@ void AppendNumber(uint32_t value, std::string* out) {
 
 }  // namespace
 
+std::string_view Trimmed(std::string_view text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
+  return text;
+}
+
 absl::StatusCode PostgresCodeOf(std::string_view state) {
   const std::string_view of_class = state.substr(0, 2);
   if (state == "53100" || state == "53200" || state == "53400")

@@ -10,6 +10,9 @@
 // How PostgreSQL spells things, without its library.
 namespace fairlead::sql {
 
+// A message without the line breaks that end it.
+std::string_view Trimmed(std::string_view text);
+
 // Of an error, by SQLSTATE (PostgreSQL documentation, appendix A): a whole code, or its class.
 absl::StatusCode PostgresCodeOf(std::string_view state);
 

@@ -21,6 +21,8 @@ MUTANTS = [
      "unit_endpoint_store", "Databases/ShardsTest.ATermThatAnotherReplicaMadeAgainIsNotOurs/Sqlite"),
     ("an account that nobody serves is kept", "lib/wire/lease_table.cc", "  if (!std::exchange(state.asked, false)) return;\n", "  if (state.asked || !state.asked) return;\n",
      "unit_lib_wire", "LeaseTableTest.AnAccountIsLeftThoughItsTermIsStillOnItsWay"),
+    ("another replica's commit taken for ours", "endpoint/store/writer.cc", '"AND replica = ?");', '"AND (replica = ? OR 0 = 0)");',
+     "unit_endpoint_session", "HubReplicasTest.ACommitWithoutAnAnswerIsNotTakenForThatOfAnotherReplica"),
     ("a term that is made twice", "endpoint/store/shards.cc", "if (hit == 1) return absl::OkStatus();", "if (hit <= 1) return absl::OkStatus();",
      "unit_endpoint_replicas", "Databases/ReplicaRowsTest.NoTermIsMadeTwice/Postgres"),
     ("a shard taken from a live replica", "endpoint/store/shards.cc", "return Exists(*connection_, state.replica);", "return Exists(*connection_, \"\");",

@@ -146,18 +146,7 @@ void Endpoint::SendGrant(const AnswerOf& answer) {
   positions->set_term(state.term);
   positions->set_last(true);
   for (const store::Position& from : answer.term->positions) {
-    v1::Position* to = positions->add_positions();
-    to->set_history(std::max<uint64_t>(1, from.history));
-    to->set_resource_version(from.resource_version);
-    to->set_count(from.count);
-    to->set_anchors_at_position(from.anchors_at_position);
-    for (const store::Anchor& anchor : from.anchors) {
-      v1::Anchor* one = to->add_anchors();
-      one->set_name_space(anchor.object.name_space);
-      one->set_name(anchor.object.name);
-      one->set_uid(anchor.uid);
-      one->set_resource_version(anchor.resource_version);
-    }
+    endpoint::FillPosition(from, positions->add_positions());
   }
 }
 

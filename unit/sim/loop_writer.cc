@@ -22,6 +22,7 @@ absl::Status FaultyConnection::Commit() {
   } else {
     inner_->Rollback();
   }
+  if (fault.then) fault.then();
   return absl::UnavailableError("sim: commit failed");
 }
 

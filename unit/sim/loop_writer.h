@@ -23,6 +23,7 @@ struct WriteFault {
   };
   Kind kind = Kind::kStatement;
   int at = 1;
+  std::function<void()> then;  // before a commit says that it failed
 };
 
 // A connection that fails when it is told to; everything else is the inner one's.

@@ -63,6 +63,13 @@ TEST_P(ReplicaRowsTest, AnAgentThatGoesToAnotherReplicaTakesItsAccountAlong) {
   EXPECT_EQ(TermOf(two_.store->NewTerm(shard_, "first", {})), 2U);
 }
 
+TEST_P(ReplicaRowsTest, AgentsWithoutAnInstanceAreNotTakenForOneAnother) {
+  one_.Beat();
+  two_.Beat();
+  ASSERT_EQ(TermOf(one_.store->NewTerm(shard_, "", {})), 1U);
+  EXPECT_TRUE(two_.store->NewTerm(shard_, "", {})->elsewhere);
+}
+
 TEST_P(ReplicaRowsTest, WhatADeadReplicaHeldIsFree) {
   Hold();
   one_.Beat();

@@ -6,6 +6,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::SizeIs;
 
 // Another replica is what it leaves in the database.
 class HubReplicasTest : public HubScene {
@@ -97,6 +98,19 @@ TEST_F(HubReplicasTest, AGrantWhoseShardIsAnothersIsRevokedAndWhatItSendsLandsNo
   EXPECT_THAT(agent->Revoked(), ElementsAre("the database does not have it as it was left"));
   EXPECT_THAT(Rows(), IsEmpty());
   EXPECT_THAT(agent->Acks(), IsEmpty());
+}
+
+// A restore undid the term, and another replica made it, and the batch's number, once more.
+TEST_F(HubReplicasTest, ACommitWithoutAnAnswerIsNotTakenForThatOfAnotherReplica) {
+  const auto agent = Holder();
+  writer_->Plan({.kind = sim::WriteFault::Kind::kCommitLost, .then = [this] {
+                   AnotherLives();
+                   Run("UPDATE shards SET last_seq = 1, replica = 'other'");
+                 }});
+  agent->SendBatch(Upserts("p"));
+  loop_.Advance(milliseconds(500));
+  EXPECT_THAT(agent->Acks(), IsEmpty());
+  EXPECT_THAT(agent->Revoked(), SizeIs(1));
 }
 
 TEST_F(HubReplicasTest, AGrantThatTheDatabaseHasAsItWasIsLeftAlone) {
