@@ -42,7 +42,9 @@ class Agent::Slot : public AccountHost {
       agent_->SendClaim(claim);
     });
   }
+  bool MaySend() override { return !agent_->uplink_.backlog().full(); }
   void SendBatch(v1::Batch batch) override {
+    agent_->uplink_.backlog().Add(batch.payload().size());
     Up([this, batch = std::move(batch)]() mutable { agent_->uplink_.SendBatch(std::move(batch)); });
   }
   void AskSnapshot(v1::SnapshotAsk ask) override {
@@ -139,6 +141,8 @@ void Agent::Collect(std::function<void(const AgentStats&)> done) {
   gathering->done = std::move(done);
   gathering->sum.connected = uplink_.connected();
   gathering->sum.sessions = sessions_;
+  gathering->sum.window_bytes = uplink_.window();
+  gathering->sum.backlog_bytes = uplink_.backlog().bytes();
   if (by_worker.empty()) return gathering->done(gathering->sum);
   for (const auto& [worker, slots] : by_worker) {
     worker->Post([this, alive = std::weak_ptr(alive_), slots = slots, gathering] {
@@ -263,6 +267,21 @@ void Agent::OnAuditOrder(const v1::AuditOrder& order) {
 void Agent::OnSnapshotDone(const v1::SnapshotDone& done) {
   Slot* slot = ByUid(done.account_uid());
   if (slot != nullptr) slot->Tell([done](Account& account) { account.OnSnapshotDone(done); });
+}
+
+// One after the other is the first to take the room.
+void Agent::OnRoom() {
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    Slot& slot = *slots_[(first_told_ + i) % slots_.size()];
+    if (slot.granted()) slot.Tell([](Account& account) { account.OnRoom(); });
+  }
+  ++first_told_;
+}
+
+void Agent::OnWindow(size_t bytes) {
+  for (const auto& slot : slots_) {
+    slot->Tell([bytes](Account& account) { account.OnWindow(bytes); });
+  }
 }
 
 void Agent::OnLost(const std::string& why) {

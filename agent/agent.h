@@ -57,6 +57,8 @@ class Agent : public UplinkListener {
   void OnAdmit(const v1::SnapshotAdmit& admit) override;
   void OnAuditOrder(const v1::AuditOrder& order) override;
   void OnSnapshotDone(const v1::SnapshotDone& done) override;
+  void OnRoom() override;
+  void OnWindow(size_t bytes) override;
   void OnLost(const std::string& why) override;
 
  private:
@@ -69,6 +71,7 @@ class Agent : public UplinkListener {
   base::Loop* loop_;
   std::vector<std::unique_ptr<Slot>> slots_;
   uint64_t sessions_ = 0;
+  size_t first_told_ = 0;  // of the accounts, when there is room again
   Uplink uplink_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

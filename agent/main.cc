@@ -24,6 +24,7 @@
 #include "lib/base/version.h"
 #include "lib/log/log.h"
 #include "lib/metrics/metrics.h"
+#include "lib/metrics/names.h"
 #include "lib/net/http_client.h"
 #include "lib/net/http_server.h"
 #include "lib/net/loop_thread.h"
@@ -97,6 +98,11 @@ class Workers {
   std::vector<std::unique_ptr<Worker>> all_;
 };
 
+metrics::Histogram& RoundTrips(metrics::Registry* registry) {
+  return registry->GetHistogram(metrics::kAgentRoundTrip, "Beats to the endpoint and back",
+                                {0.005, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.5, 1, 2, 5});
+}
+
 absl::Status AddAccounts(const Config& config, Workers* workers, Agent* agent) {
   uint64_t seed = static_cast<uint64_t>(base::RandomU128().lo);
   for (size_t i = 0; i < config.accounts.size(); ++i) {
@@ -153,10 +159,14 @@ int Serve(const Config& config) {
     options.identity = config.identity.name;
     return MakeGrpcChannel(options, &loop);
   };
+  metrics::Registry registry;
   AgentOptions options{base::kVersion, base::RandomHex(8), config.revision, config.zone};
   UplinkOptions uplink;
   uplink.endpoints = config.endpoints;
   uplink.seed = base::RandomU128().lo;
+  uplink.on_round_trip = [&round_trips = RoundTrips(&registry)](base::Duration took) {
+    round_trips.Observe(std::chrono::duration<double>(took).count());
+  };
   auto agent = std::make_unique<Agent>(
       options, uplink,
       [channel_to, credentials](const std::string& target) {
@@ -167,7 +177,6 @@ int Serve(const Config& config) {
     std::fprintf(stderr, "fairlead-agent: %s\n", status.ToString().c_str());
     return 1;
   }
-  metrics::Registry registry;
   HealthPages pages(agent.get(), &registry);
   std::unique_ptr<net::HttpServer> health;
   if (!config.health_address.empty()) {

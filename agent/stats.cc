@@ -30,6 +30,8 @@ void Publish(const AgentStats& stats, metrics::Registry* registry) {
   set(names::kAgentGranted, "Accounts granted to this agent", stats.granted);
   set(names::kAgentConnected, "1 while a session is open", stats.connected ? 1 : 0);
   set(names::kAgentSessions, "Sessions opened", stats.sessions);
+  set(names::kAgentWindow, "Bytes that may be on their way to the endpoint", stats.window_bytes);
+  set(names::kAgentBacklog, "Bytes of batches that wait for the line", stats.backlog_bytes);
   for (const kube::WatchState state :
        {kube::WatchState::kIdle, kube::WatchState::kChecking, kube::WatchState::kAdmission,
         kube::WatchState::kListing, kube::WatchState::kWatching, kube::WatchState::kForbidden,

@@ -20,6 +20,8 @@ struct AgentStats {
   std::map<kube::WatchState, int> states;
   bool connected = false;
   uint64_t sessions = 0;
+  size_t window_bytes = 0;
+  size_t backlog_bytes = 0;
 
   void Add(const AgentStats& other);
 };

@@ -45,7 +45,7 @@ AccountPrinter::AccountPrinter(Output output, bool watch, bool several)
       watch_(watch),
       several_(several),
       table_({"NAME", "AGENT", "STANDBYS", "STATE", "VERSION", "KUBERNETES", "OWNER",
-              "NOT WATCHING"}) {}
+              "NOT WATCHING", "REFUSED"}) {}
 
 std::string AccountPrinter::Print(const std::vector<AccountChange>& changes) {
   std::string text;
@@ -61,7 +61,8 @@ std::string AccountPrinter::Print(const std::vector<AccountChange>& changes) {
                               : "none",
                   TextOf(status, "standbys"), TextOf(status, "state"),
                   TextOf(status, "agentVersion"), TextOf(status, "kubernetesVersion"),
-                  TextOf(one.account, "owner"), Joined(TextsOf(status, "kinds"))});
+                  TextOf(one.account, "owner"), Joined(TextsOf(status, "kinds")),
+                  TextOf(status, "refused")});
     } else if (watch_) {
       Json::Value event;
       event["type"] = one.deleted ? "DELETED" : "PUT";

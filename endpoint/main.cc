@@ -138,6 +138,7 @@ class Endpoint {
     if (!accounts.ok()) return Complain("accounts", accounts.status());
     store::WriterThreadOptions writer;
     writer.queue_bytes = static_cast<size_t>(config_.queue_bytes);
+    writer.writer.max_objects = config_.objects_per_account;
     writer_ = std::make_unique<store::WriterThread>(store_.get(), writer, &metrics_);
     HubOptions options;
     options.version = base::kVersion;
@@ -145,6 +146,7 @@ class Endpoint {
     options.flush_delay_ms = static_cast<uint32_t>(config_.flush_delay_ms);
     options.shard_credit_bytes = static_cast<uint64_t>(config_.shard_credit_bytes);
     options.queue_bytes = writer.queue_bytes;
+    options.sessions_per_identity = static_cast<size_t>(config_.sessions_per_identity);
     scrubber_ =
         std::make_unique<Scrubber>(rest_reader_.get(), writer_.get(), &read_loop_, &metrics_);
     options.scrub = [this](const store::ScrubRequest& rows, std::function<void()> done) {

@@ -13,6 +13,7 @@
 #include "lib/kube/discovery.h"
 #include "lib/kube/json_value.h"
 #include "lib/log/log.h"
+#include "lib/wire/scope.h"
 
 namespace fairlead::agent {
 
@@ -24,22 +25,7 @@ constexpr base::Duration kReport = base::seconds(30);
 // Servers send a bookmark every minute: a watch that heard nothing for longer is told by itself.
 constexpr base::Duration kQuiet = base::minutes(2);
 constexpr size_t kMostOrders = 100;
-
-kube::ScopeRules ScopeOf(const v1::Scope& from) {
-  kube::ScopeRules scope;
-  scope.level_cluster = from.level_cluster();
-  scope.namespaces.assign(from.namespaces().begin(), from.namespaces().end());
-  scope.omit_namespaces.assign(from.omit_namespaces().begin(), from.omit_namespaces().end());
-  scope.kinds.assign(from.kinds().begin(), from.kinds().end());
-  scope.omit_kinds.assign(from.omit_kinds().begin(), from.omit_kinds().end());
-  for (const v1::CustomResource& one : from.custom_resources()) {
-    scope.custom_resources.push_back(one.kubernetes_kind());
-  }
-  scope.cluster_scoped = from.cluster_scoped();
-  scope.only_spinnaker_managed = from.only_spinnaker_managed();
-  scope.keep_secret_data = from.keep_secret_data();
-  return scope;
-}
+constexpr size_t kLeastBatch = size_t{16} << 10;
 
 bool IsOf(const v1::AuditOrder& order, const kube::ResourceType& type) {
   return order.resource().empty() ||
@@ -156,12 +142,13 @@ void Account::OnGrant(const v1::Grant& grant) {
   StopWatches();
   grant_ = grant;
   granted_ = true;
-  scope_ = ScopeOf(grant.scope());
+  scope_ = wire::ScopeRulesOf(grant.scope());
   positions_.clear();
   positions_complete_ = false;
   wire::Outbox::Shard shard{grant.account_uid(), grant.shard(), grant.store_epoch(), grant.term(),
                             grant.last_seq()};
   outbox_ = std::make_unique<wire::Outbox>(shard, options_.outbox);
+  OnWindow(window_);
   log::Info("granted", {{"account", name()}, {"term", grant.term()}, {"seq", grant.last_seq()}});
   // Positions come on another stream and may be faster than their grant.
   const auto early = early_.extract({grant.term(), grant.account_uid()});
@@ -318,7 +305,18 @@ void Account::OutboxChanged() {
   ArmFlush();
 }
 
+void Account::OnRoom() {
+  if (outbox_) Flush();
+}
+
+// What goes out at once must not fill a slow line for long; compressed it is a quarter or less.
+void Account::OnWindow(size_t bytes) {
+  window_ = bytes;
+  if (outbox_) outbox_->SetBatchBytes(std::max(bytes * 2, kLeastBatch));
+}
+
 void Account::ArmFlush() {
+  if (!host_->MaySend()) return;
   const base::Time wake = outbox_->NextWake();
   if (wake >= flush_at_ && flush_timer_) return;
   flush_timer_.reset();
@@ -331,7 +329,7 @@ void Account::ArmFlush() {
 void Account::Flush() {
   flush_at_ = base::Time::max();
   const std::unique_ptr<base::Timer> fired = std::move(flush_timer_);
-  for (;;) {
+  while (host_->MaySend()) {
     auto batch = outbox_->Next(loop_->clock().Now());
     if (!batch.ok()) {
       log::Error("batch could not be made", {{"account", name()}, {"error", batch.status()}});

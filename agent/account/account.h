@@ -21,6 +21,8 @@ class AccountHost {
   virtual ~AccountHost() = default;
   // What is claimed of the account's cluster became known, or changed.
   virtual void OnClaim(const v1::Claim& claim) = 0;
+  // False: the line is behind; OnRoom() will be called.
+  virtual bool MaySend() = 0;
   virtual void SendBatch(v1::Batch batch) = 0;
   virtual void AskSnapshot(v1::SnapshotAsk ask) = 0;
   virtual void SendStatus(v1::AccountStatus status) = 0;
@@ -60,6 +62,10 @@ class Account : public WatchHost {
   // Also of watches that begin later in this grant.
   void OnAuditOrder(const v1::AuditOrder& order);
   void OnSnapshotDone(const v1::SnapshotDone& done);
+  // The line takes batches again.
+  void OnRoom();
+  // So much may be on the line at once.
+  void OnWindow(size_t bytes);
 
   [[nodiscard]] const std::string& name() const { return options_.name; }
   [[nodiscard]] bool granted() const { return granted_; }
@@ -116,6 +122,7 @@ class Account : public WatchHost {
   std::unique_ptr<wire::Outbox> outbox_;
   std::vector<std::unique_ptr<Watcher>> watchers_;
   std::vector<v1::AuditOrder> orders_;  // of this grant, for watches that begin later
+  size_t window_ = size_t{8} << 20;
   bool paused_ = false;
   std::string state_detail_;
 

@@ -21,7 +21,7 @@ struct Uplink::ChangesStream : wire::StreamHandler<v1::ChangesDown> {
   void OnMessage(v1::ChangesDown message) override { owner->OnChanges(message); }
   void OnClosed(const absl::Status& why) override { owner->Lost(why.ToString()); }
   Uplink* owner;
-  std::unique_ptr<wire::StreamSender<v1::ChangesUp>> sender;
+  std::unique_ptr<BulkLane> lane;
 };
 
 Uplink::Uplink(const UplinkOptions& options, MakeChannel make_channel, UplinkListener* listener,
@@ -83,7 +83,8 @@ void Uplink::Lost(const std::string& why) {
   remains->control = std::move(control_);
   remains->changes = std::move(changes_);
   remains->control->sender.reset();
-  if (remains->changes) remains->changes->sender.reset();
+  if (remains->changes) remains->changes->lane.reset();
+  unanswered_.clear();
   loop_->Post([remains] {});
   welcomed_ = false;
   beat_timer_.reset();
@@ -108,6 +109,7 @@ void Uplink::OnControl(const v1::ControlDown& message) {
     case v1::ControlDown::kDrain:
       return Lost(base::StrCat("the endpoint drains: ", message.drain().reason()));
     case v1::ControlDown::kBeat:
+      return OnBeat(message.beat().number());
     case v1::ControlDown::MESSAGE_NOT_SET:
       return;
   }
@@ -117,6 +119,8 @@ void Uplink::OnWelcome(const v1::Welcome& welcome) {
   if (welcomed_) return;
   welcomed_ = true;
   session_id_ = welcome.session_id();
+  const auto& features = welcome.features();
+  may_pace_ = std::find(features.begin(), features.end(), wire::kFeaturePace) != features.end();
   beat_interval_ = base::milliseconds(std::clamp(welcome.beat_interval_ms(), 100U, 60'000U));
   lease_ = base::milliseconds(std::clamp(welcome.lease_ms(), 300U, 300'000U));
   log::Info("session opened",
@@ -128,10 +132,12 @@ void Uplink::OnWelcome(const v1::Welcome& welcome) {
 void Uplink::OpenChanges() {
   if (changes_ || !channel_) return;
   changes_ = std::make_unique<ChangesStream>(this);
-  changes_->sender = channel_->OpenChanges(changes_.get());
+  auto sender = channel_->OpenChanges(changes_.get());
   v1::ChangesUp open;
   open.mutable_open()->set_session_id(session_id_);
-  changes_->sender->Send(std::move(open));
+  sender->Send(std::move(open));
+  changes_->lane = std::make_unique<BulkLane>(std::move(sender), may_pace_, &backlog_, loop_);
+  if (may_pace_) TellWindow();
 }
 
 void Uplink::OnChanges(const v1::ChangesDown& message) {
@@ -150,16 +156,43 @@ void Uplink::OnChanges(const v1::ChangesDown& message) {
       return listener_->OnAuditOrder(message.audit_order());
     case v1::ChangesDown::kSnapshotDone:
       return listener_->OnSnapshotDone(message.snapshot_done());
+    case v1::ChangesDown::kMark:
+      return OnMark(message.mark().number());
     case v1::ChangesDown::MESSAGE_NOT_SET:
       return;
   }
 }
+
+void Uplink::OnBeat(uint64_t number) {
+  while (!unanswered_.empty() && unanswered_.front().first < number) unanswered_.pop_front();
+  if (unanswered_.empty() || unanswered_.front().first != number) return;
+  const base::Duration took = loop_->clock().Now() - unanswered_.front().second;
+  unanswered_.pop_front();
+  if (options_.on_round_trip) options_.on_round_trip(took);
+  if (changes_) changes_->lane->OnRoundTrip(took);
+}
+
+void Uplink::OnMark(uint64_t number) {
+  const bool room = changes_->lane->OnMark(number);
+  TellWindow();
+  if (room) listener_->OnRoom();
+}
+
+void Uplink::TellWindow() {
+  const size_t now = changes_->lane->window();
+  if (now < told_window_ * 2 && now * 2 > told_window_) return;
+  told_window_ = now;
+  listener_->OnWindow(now);
+}
+
+size_t Uplink::window() const { return changes_ ? changes_->lane->window() : 0; }
 
 void Uplink::Beat() {
   const base::Duration silent = loop_->clock().Now() - heard_;
   if (silent > lease_) return Lost("the endpoint has fallen silent");
   v1::ControlUp beat;
   beat.mutable_beat()->set_number(++beats_);
+  unanswered_.emplace_back(beats_, loop_->clock().Now());
   control_->sender->Send(std::move(beat));
   beat_timer_ = loop_->After(beat_interval_, [this] { Beat(); });
 }
@@ -179,17 +212,18 @@ void Uplink::SendStatus(v1::AccountStatus status) {
 }
 
 void Uplink::SendBatch(v1::Batch batch) {
-  if (!changes_) return;
+  const size_t bytes = batch.payload().size();
+  if (!changes_) return (void)backlog_.Remove(bytes);
   v1::ChangesUp message;
   *message.mutable_batch() = std::move(batch);
-  changes_->sender->Send(std::move(message));
+  if (changes_->lane->Send(std::move(message), bytes)) listener_->OnRoom();
 }
 
 void Uplink::AskSnapshot(v1::SnapshotAsk ask) {
   if (!changes_) return;
   v1::ChangesUp message;
   *message.mutable_snapshot_ask() = std::move(ask);
-  changes_->sender->Send(std::move(message));
+  if (changes_->lane->Send(std::move(message), 0)) listener_->OnRoom();
 }
 
 }  // namespace fairlead::agent

@@ -1,11 +1,16 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "agent/uplink/backlog.h"
+#include "agent/uplink/bulk_lane.h"
 #include "api/fairlead/agent/v1/agent.pb.h"
 #include "lib/base/backoff.h"
 #include "lib/base/loop.h"
@@ -30,6 +35,10 @@ class UplinkListener {
   virtual void OnAdmit(const v1::SnapshotAdmit& admit) = 0;
   virtual void OnAuditOrder(const v1::AuditOrder& order) = 0;
   virtual void OnSnapshotDone(const v1::SnapshotDone& done) = 0;
+  // The backlog was full and is not any more.
+  virtual void OnRoom() = 0;
+  // So many bytes may be on the way at once from now on; told when it changed by a factor of two.
+  virtual void OnWindow(size_t bytes) = 0;
   // The session is over: every grant with it.
   virtual void OnLost(const std::string& why) = 0;
 };
@@ -39,11 +48,14 @@ struct UplinkOptions {
   base::BackoffOptions backoff{.first = base::milliseconds(200), .most = base::seconds(30)};
   base::Duration welcome_timeout = base::seconds(20);
   uint64_t seed = 1;
+  // Told how long each answered beat took there and back.
+  std::function<void(base::Duration took)> on_round_trip;
 };
 
 // Keeps one session with one of the endpoints: Control at once, Changes from the first grant on (a
 // standby needs none), beats, and a new session after a loss with full jitter over the addresses.
-// Backoff starts anew with the first ack, not with a mere connection. Loop thread only.
+// Backoff starts anew with the first ack, not with a mere connection. Loop thread only, but for
+// backlog().
 class Uplink {
  public:
   using MakeChannel = std::function<std::unique_ptr<wire::AgentChannel>(const std::string& target)>;
@@ -60,11 +72,15 @@ class Uplink {
   // Dropped without a session: what they say is said again after the next Welcome.
   void SendClaims(v1::Claims claims);
   void SendStatus(v1::AccountStatus status);
+  // The batch's payload was added to the backlog.
   void SendBatch(v1::Batch batch);
   void AskSnapshot(v1::SnapshotAsk ask);
 
   [[nodiscard]] bool connected() const { return welcomed_; }
   [[nodiscard]] const std::string& endpoint() const { return endpoint_; }
+  [[nodiscard]] Backlog& backlog() { return backlog_; }
+  // Bytes that may be on their way at once; 0 without a Changes stream.
+  [[nodiscard]] size_t window() const;
 
  private:
   struct ControlStream;
@@ -75,6 +91,9 @@ class Uplink {
   void OnChanges(const v1::ChangesDown& message);
   void OnWelcome(const v1::Welcome& welcome);
   void OpenChanges();
+  void OnBeat(uint64_t number);
+  void OnMark(uint64_t number);
+  void TellWindow();
   void Beat();
 
   UplinkOptions options_;
@@ -88,12 +107,16 @@ class Uplink {
   std::unique_ptr<wire::AgentChannel> channel_;
   std::unique_ptr<ControlStream> control_;
   std::unique_ptr<ChangesStream> changes_;
+  Backlog backlog_;
+  size_t told_window_ = 0;
+  bool may_pace_ = false;
   bool welcomed_ = false;
   std::string session_id_;
   base::Duration beat_interval_ = base::seconds(2);
   base::Duration lease_ = base::seconds(10);
   base::Time heard_{};
   uint64_t beats_ = 0;
+  std::deque<std::pair<uint64_t, base::Time>> unanswered_;  // beats, and when they were sent
   std::unique_ptr<base::Timer> beat_timer_;
   std::unique_ptr<base::Timer> retry_timer_;
 };

@@ -44,6 +44,8 @@ struct Config {
   int64_t concurrent_snapshots = 0;
   int64_t flush_delay_ms = 0;
   int64_t shard_credit_bytes = 0;
+  int64_t objects_per_account = 0;
+  int64_t sessions_per_identity = 0;
 };
 
 // Reads endpoint.yaml. Errors name the key, and for an unknown key the nearest valid one.

@@ -35,6 +35,8 @@ std::string LiveToText(const AccountLive& live) {
   out["synced"] = live.synced;
   out["kinds"] = Json::Value(Json::arrayValue);
   for (const std::string& kind : live.kinds) out["kinds"].append(kind);
+  out["refused"] = Json::UInt64(live.refused);
+  for (const std::string& one : live.refused_objects) out["refusedObjects"].append(one);
   return json::WriteJson(out);
 }
 
@@ -54,6 +56,12 @@ absl::StatusOr<AccountLive> LiveFromText(std::string_view text) {
   });
   for (const Json::Value& kind : in["kinds"]) {
     if (kind.isString()) live.kinds.push_back(kind.asString());
+  }
+  if (in["refused"].isUInt64()) live.refused = in["refused"].asUInt64();
+  if (in["refusedObjects"].isArray()) {
+    for (const Json::Value& one : in["refusedObjects"]) {
+      if (one.isString()) live.refused_objects.push_back(one.asString());
+    }
   }
   return live;
 }

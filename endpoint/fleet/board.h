@@ -40,6 +40,8 @@ struct AccountLive {
   std::vector<std::string> kinds;  // those that are not simply watching: "pods: Forbidden"
   // Every kind that the cluster lets the agent see is watched and complete.
   bool synced = false;
+  uint64_t refused = 0;                      // objects that could not be stored
+  std::vector<std::string> refused_objects;  // the first of them, and why
   friend bool operator==(const AccountLive&, const AccountLive&) = default;
 };
 

@@ -180,6 +180,8 @@ std::string RestService::AccountText(const registry::Account& account, bool with
   status["detail"] = live.detail;
   status["kinds"] = Strings(live.kinds);
   status["synced"] = live.synced;
+  status["refused"] = Json::UInt64(live.refused);
+  status["refusedObjects"] = Strings(live.refused_objects);
   return json::WriteJson(out);
 }
 

@@ -16,6 +16,8 @@ namespace {
 constexpr base::Duration kTick = base::milliseconds(50);
 constexpr uint64_t kTicksPerPublish = 20;
 constexpr int kMostClaims = 2000;
+constexpr size_t kMostUnjoined = 64;  // Changes streams of one identity
+constexpr base::Duration kSayWho = base::seconds(20);
 
 }  // namespace
 
@@ -38,6 +40,7 @@ void Hub::Tick() {
   Admit(admission_.Tick(now()));
   // Standbys come and go without a grant that would tell of it.
   if (++ticks_ % kTicksPerPublish == 0) {
+    CloseStrangers();
     for (const auto& [uid, account] : accounts_) Publish(uid);
   }
   tick_ = loop_->After(kTick, [this] { Tick(); });
@@ -75,6 +78,7 @@ void Hub::RemoveAccount(const base::U128& uid) {
   Carry(leases_.RemoveAccount(uid, now()));
   DropGrant(uid);
   seen_.erase(uid);
+  refusals_.erase(uid);
   accounts_.erase(uid);
   board_->Remove(uid);
 }
@@ -131,8 +135,17 @@ void Hub::OnEnroll(const wire::Peer& peer, const v1::EnrollRequest& request,
 
 wire::StreamHandler<v1::ControlUp>* Hub::OnControl(
     const wire::Peer& peer, std::unique_ptr<wire::StreamSender<v1::ControlDown>> sender) {
+  const auto others = std::count_if(sessions_.begin(), sessions_.end(), [&](const auto& one) {
+    return one.second->peer.identity == peer.identity;
+  });
+  if (static_cast<size_t>(others) >= options_.sessions_per_identity) {
+    log::Warn("an agent is refused: its identity has as many sessions as may be",
+              {{"identity", peer.identity}, {"sessions", others}, {"address", peer.address}});
+    return nullptr;
+  }
   auto session = std::make_unique<Session>();
   session->hub = this;
+  session->opened = now();
   session->id = next_session_++;
   session->peer = peer;
   session->control = std::move(sender);
@@ -144,6 +157,7 @@ wire::StreamHandler<v1::ControlUp>* Hub::OnControl(
 
 void Hub::OnControlMessage(Session* session, const v1::ControlUp& message) {
   if (!session->greeted && !message.has_hello()) return CloseSession(session->id, "no Hello");
+  if (!session->messages.Take(now())) return CloseSession(session->id, "too many messages");
   leases_.Heard(session->id, now());
   switch (message.message_case()) {
     case v1::ControlUp::kHello:
@@ -187,7 +201,8 @@ void Hub::OnHello(Session* session, const v1::Hello& hello) {
   welcome->set_session_id(session->session_id);
   welcome->set_beat_interval_ms(interval);
   welcome->set_lease_ms(wire::LeaseMs(interval));
-  welcome->set_max_message_bytes(4 << 20);
+  welcome->set_max_message_bytes(kMaxMessageBytes);
+  welcome->add_features(wire::kFeaturePace);
   welcome->set_endpoint_version(options_.version);
   session->control->Send(std::move(message));
   log::Info("agent connected", {{"identity", session->peer.identity},
@@ -203,6 +218,19 @@ void Hub::OnHello(Session* session, const v1::Hello& hello) {
     claims.push_back({one.account_name(), one.cluster_uid()});
   }
   Carry(leases_.AddClaims(session->id, claims, now()));
+}
+
+void Hub::CloseStrangers() {
+  std::vector<SessionId> silent;
+  for (const auto& [id, session] : sessions_) {
+    if (!session->greeted && now() - session->opened > kSayWho) silent.push_back(id);
+  }
+  for (const SessionId id : silent) CloseSession(id, "no Hello in time");
+  std::vector<Changes*> unjoined;
+  for (const auto& one : changes_) {
+    if (one->session == nullptr && now() - one->opened > kSayWho) unjoined.push_back(one.get());
+  }
+  for (Changes* one : unjoined) CloseChanges(one);
 }
 
 // The stream that ended may be the one whose callback we are in: what goes, goes later.
@@ -228,8 +256,13 @@ void Hub::CloseSession(SessionId id, const std::string& why) {
 
 wire::StreamHandler<v1::ChangesUp>* Hub::OnChanges(
     const wire::Peer& peer, std::unique_ptr<wire::StreamSender<v1::ChangesDown>> sender) {
+  const auto unjoined = std::count_if(changes_.begin(), changes_.end(), [&](const auto& one) {
+    return one->session == nullptr && one->peer.identity == peer.identity;
+  });
+  if (static_cast<size_t>(unjoined) >= kMostUnjoined) return nullptr;
   auto changes = std::make_unique<Changes>();
   changes->hub = this;
+  changes->opened = now();
   changes->peer = peer;
   changes->sender = std::move(sender);
   changes_.push_back(std::move(changes));
@@ -267,7 +300,22 @@ void Hub::OnChangesMessage(Changes* changes, v1::ChangesUp message) {
   }
   leases_.Heard(changes->session->id, now());
   if (message.has_batch()) return OnBatch(changes->session, message.batch());
+  if (!changes->session->messages.Take(now())) {
+    return CloseSession(changes->session->id, "too many messages");
+  }
   if (message.has_snapshot_ask()) return OnAsk(changes->session, message.snapshot_ask());
+  if (message.has_mark()) {
+    v1::ChangesDown echo;
+    *echo.mutable_mark() = message.mark();
+    return changes->sender->Send(std::move(echo));
+  }
+  if (message.has_fragment()) return OnFragment(changes, message.fragment());
+}
+
+void Hub::OnFragment(Changes* changes, const v1::Fragment& fragment) {
+  auto message = changes->fragments.Add(fragment);
+  if (!message.ok()) return CloseSession(changes->session->id, message.status().ToString());
+  if (message->has_value()) OnChangesMessage(changes, **std::move(message));
 }
 
 void Hub::Publish(const base::U128& account) {
@@ -293,6 +341,10 @@ void Hub::Publish(const base::U128& account) {
       live.kubernetes_version = claim->second.kubernetes_version();
     }
     live.synced = Synced(*grant->second);
+    if (const auto refusals = refusals_.find(account); refusals != refusals_.end()) {
+      live.refused = refusals->second.count();
+      live.refused_objects = refusals->second.Named();
+    }
     if (const auto& status = grant->second->status) {
       live.state = status->state();
       live.detail = status->detail();

@@ -10,6 +10,7 @@
 #include "endpoint/fleet/board.h"
 #include "endpoint/identity/authority.h"
 #include "endpoint/registry/registry.h"
+#include "endpoint/session/refusals.h"
 #include "endpoint/store/scrub.h"
 #include "endpoint/store/writer_queue.h"
 #include "lib/base/loop.h"
@@ -32,6 +33,7 @@ struct HubOptions {
   std::function<void(const store::ScrubRequest& rows, std::function<void()> done)> scrub;
   // Other replicas of the endpoint may use the same database.
   bool replicas = false;
+  size_t sessions_per_identity = 2000;
 };
 
 // Every agent session of this endpoint: who they are, what they claim, who holds which account, and
@@ -83,17 +85,24 @@ class Hub : public wire::AgentService {
   void OnHello(Session* session, const agent::v1::Hello& hello);
   void OnStatus(Session* session, const agent::v1::AccountStatus& status);
   void OnChangesMessage(Changes* changes, agent::v1::ChangesUp message);
+  void OnFragment(Changes* changes, const agent::v1::Fragment& fragment);
   void OnBatch(Session* session, const agent::v1::Batch& batch);
-  void OnCommitted(const base::U128& account, uint64_t number, uint64_t seq,
-                   std::vector<store::Refused> refused, const store::BatchResult& result);
+  struct Offered;
+  void OnCommitted(const Offered& batch, const store::BatchResult& result);
+  void SendAck(const Grant& grant, const Offered& batch);
+  void SendWants(const Grant& grant, uint64_t seq, const std::vector<store::Want>& wants);
   void OnAsk(Session* session, const agent::v1::SnapshotAsk& ask);
   void OnSnapshotEnded(Grant* grant, const store::SnapshotOutcome& outcome);
   void CloseSession(SessionId id, const std::string& why);
+  // Streams on which nobody says who they are.
+  void CloseStrangers();
   void CloseChanges(Changes* changes);
 
   void Carry(const wire::LeaseTable::Actions& actions);
   void BeginTerm(const wire::LeaseTable::Action& action);
   void OnTerm(const wire::LeaseTable::Action& action, absl::StatusOr<store::Term> begun);
+  // Rows that fell out of the account's scope go, and then the grant begins. False: there are none.
+  bool Rescope(const wire::LeaseTable::Action& action, const store::Term& term);
   void Refuse(const wire::LeaseTable::Action& action);
   void Release(const wire::LeaseTable::Action& action);
   void SendGrant(const wire::LeaseTable::Action& action, store::Term term);
@@ -127,6 +136,7 @@ class Hub : public wire::AgentService {
   std::map<base::U128, registry::Account> accounts_;
   std::map<base::U128, std::unique_ptr<Grant>> grants_;
   std::map<base::U128, store::Seen> seen_;  // of grants that ended
+  std::map<base::U128, Refusals> refusals_;
   SessionId next_session_ = 1;
   uint64_t next_grant_ = 1;
   uint64_t ticks_ = 0;

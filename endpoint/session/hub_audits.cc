@@ -10,6 +10,13 @@
 // freshness.
 namespace fairlead::endpoint {
 
+namespace {
+
+constexpr int kMostKindStates = 50'000;  // kinds times namespaces
+constexpr size_t kMostDetail = 1024;     // bytes
+
+}  // namespace
+
 wire::StreamSender<v1::ChangesDown>* Hub::SenderOf(const Grant& grant) {
   const auto session = sessions_.find(grant.session);
   if (session == sessions_.end() || session->second->changes == nullptr) return nullptr;
@@ -65,6 +72,7 @@ void Hub::SendAdmit(const base::U128& account, uint64_t number, const std::strin
   message.mutable_snapshot_admit()->set_term(grant->second->ledger.grant().term);
   message.mutable_snapshot_admit()->set_snapshot_id(snapshot_id);
   sender->Send(std::move(message));
+  grant->second->admitted.insert(snapshot_id);
 }
 
 void Hub::OnSnapshotEnded(Grant* grant, const store::SnapshotOutcome& outcome) {
@@ -82,6 +90,11 @@ void Hub::OnSnapshotEnded(Grant* grant, const store::SnapshotOutcome& outcome) {
                {"audit", grant->audits.contains(id)}});
   }
   grant->audits.erase(id);
+  grant->admitted.erase(id);
+  if (const auto refusals = refusals_.find(grant->account);
+      outcome.verified && refusals != refusals_.end()) {
+    refusals->second.Proven(outcome.kind);
+  }
   if (wire::StreamSender<v1::ChangesDown>* sender = SenderOf(*grant)) {
     v1::ChangesDown message;
     message.mutable_snapshot_done()->set_account_uid(base::ToBytes(grant->account));
@@ -116,7 +129,11 @@ void Hub::Fenced(const base::U128& uid, const std::string& why) {
 void Hub::OnStatus(Session* session, const v1::AccountStatus& status) {
   const auto found = grants_.find(Number(status.account_uid()));
   if (found == grants_.end() || found->second->session != session->id) return;
+  if (status.kinds_size() > kMostKindStates) return CloseSession(session->id, "too many kinds");
   found->second->status = status;
+  if (status.detail().size() > kMostDetail) {
+    found->second->status->set_detail(status.detail().substr(0, kMostDetail));
+  }
   AccountFreshness fresh = board_->Freshness(found->first);
   fresh.reported = true;
   fresh.reported_at = now();

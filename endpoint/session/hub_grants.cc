@@ -3,6 +3,7 @@
 
 #include "endpoint/session/hub.h"
 #include "endpoint/session/hub_parts.h"
+#include "endpoint/session/rescope.h"
 #include "lib/base/strings.h"
 #include "lib/log/log.h"
 #include "lib/wire/codec.h"
@@ -13,6 +14,16 @@ namespace fairlead::endpoint {
 namespace {
 
 constexpr int kPositionsPerMessage = 200;
+
+// What an agent lists is held in memory until its end: whoever wants to list asks first.
+template <typename Grant>
+bool MayList(const v1::Payload& payload, const Grant& grant) {
+  return std::all_of(payload.entries().begin(), payload.entries().end(),
+                     [&](const v1::Entry& entry) {
+                       return !entry.has_snapshot_page() ||
+                              grant.admitted.contains(entry.snapshot_page().snapshot_id());
+                     });
+}
 
 }  // namespace
 
@@ -129,8 +140,42 @@ void Hub::OnTerm(const wire::LeaseTable::Action& action, absl::StatusOr<store::T
     log::Warn("the store lost commits an agent has seen; its shard begins a new epoch",
               {{"account", action.account_name}});
   }
+  if (Rescope(action, *begun)) return;
   if (leases_.Began(action.account, action.attempt, begun->state.term))
     SendGrant(action, *std::move(begun));
+}
+
+bool Hub::Rescope(const wire::LeaseTable::Action& action, const store::Term& term) {
+  const auto account = accounts_.find(action.account);
+  if (account == accounts_.end()) return false;
+  store::Batch batch;
+  for (auto& [kind, watches] : Rescoped(term.positions, ScopeOf(account->second.spec))) {
+    batch.entries.emplace_back(
+        store::Rescope{static_cast<uint32_t>(batch.kinds.size()), std::move(watches)});
+    batch.kinds.push_back(std::move(kind));
+  }
+  if (batch.entries.empty()) return false;
+  batch.shard = {action.account, 0};
+  batch.epoch = term.state.epoch;
+  batch.term = term.state.term;
+  batch.seq = term.state.last_seq + 1;
+  const absl::Status queued = writer_->Submit(
+      std::move(batch),
+      [this, alive = std::weak_ptr(alive_), loop = loop_, action](store::BatchResult result) {
+        loop->Post([this, alive, action, result = std::move(result)] {
+          if (!alive.lock()) return;
+          if (!result.status.ok()) {
+            log::Error("rows out of an account's scope could not be removed",
+                       {{"account", action.account_name}, {"error", result.status}});
+            return leases_.BeginFailed(action.account, action.attempt, now());
+          }
+          log::Info("rows fell out of the account's scope and are removed",
+                    {{"account", action.account_name}, {"rows", result.deleted}});
+          BeginTerm(action);  // from the positions as they are now
+        });
+      });
+  if (!queued.ok()) leases_.BeginFailed(action.account, action.attempt, now());
+  return true;
 }
 
 void Hub::SendGrant(const wire::LeaseTable::Action& action, store::Term term) {
@@ -149,10 +194,13 @@ void Hub::SendGrant(const wire::LeaseTable::Action& action, store::Term term) {
             wire::ShardLedger({state.epoch, state.term, state.last_seq}, ledger),
             spec.keep_secret_data,
             {spec.max_delete_percent, spec.max_delete_count},
+            std::make_shared<store::ScopeFilter>(
+                store::ScopeFilter{spec.omit_namespaces, spec.only_spinnaker_managed}),
             {},
             std::move(term.positions),
             term.lost_commits,
             now(),
+            {},
             {},
             {}});
   AccountFreshness fresh = board_->Freshness(action.account);
@@ -258,46 +306,60 @@ void Hub::OnBatch(Session* session, const v1::Batch& batch) {
   const absl::Status decoded =
       wire::DecodePayload(batch.codec(), batch.raw_bytes(), batch.payload(), &payload);
   if (!decoded.ok()) return Break(account, decoded.ToString());
+  if (!MayList(payload, grant)) return Break(account, "a list came that was not admitted");
   store::Batch stored;
   stored.shard = {account, 0};
   stored.epoch = batch.store_epoch();
   stored.term = batch.term();
   stored.seq = batch.seq();
   stored.protection = grant.protection;
+  stored.scope = grant.scope;
   stored.bytes = batch.raw_bytes() + 1024;
   std::vector<store::Refused> refused;
   ConvertPayload(payload, grant.keep_secret_data, &objects_, &grant.snapshots, &stored, &refused);
-  const absl::Status queued =
-      writer_->Submit(std::move(stored), [this, alive = std::weak_ptr(alive_), loop = loop_,
-                                          account, number = grant.number, seq = batch.seq(),
-                                          refused = std::move(refused)](store::BatchResult result) {
-        loop->Post([this, alive, account, number, seq, refused, result = std::move(result)] {
-          if (alive.lock()) OnCommitted(account, number, seq, refused, result);
-        });
+  Offered offered{account, grant.number, batch.seq(), std::move(refused), {}};
+  if (const auto known = refusals_.find(account); known != refusals_.end()) {
+    offered.refused_before = known->second.In(stored);
+  }
+  const absl::Status queued = writer_->Submit(
+      std::move(stored), [this, alive = std::weak_ptr(alive_), loop = loop_,
+                          offered = std::move(offered)](store::BatchResult result) mutable {
+        loop->Post(
+            [this, alive, offered = std::move(offered), result = std::move(result)]() mutable {
+              if (!alive.lock()) return;
+              offered.refused.insert(offered.refused.end(), result.refused.begin(),
+                                     result.refused.end());
+              OnCommitted(offered, result);
+            });
       });
   if (!queued.ok()) Break(account, queued.ToString());
 }
 
-void Hub::OnCommitted(const base::U128& account, uint64_t number, uint64_t seq,
-                      std::vector<store::Refused> refused, const store::BatchResult& result) {
-  const auto found = grants_.find(account);
-  if (found == grants_.end() || found->second->number != number) return;
-  if (!result.status.ok()) return Break(account, result.status.ToString());
+void Hub::OnCommitted(const Offered& batch, const store::BatchResult& result) {
+  const auto found = grants_.find(batch.account);
+  if (found == grants_.end() || found->second->number != batch.grant) return;
+  if (!result.status.ok()) return Break(batch.account, result.status.ToString());
   Grant& grant = *found->second;
-  grant.ledger.Committed(seq);
-  const auto session = sessions_.find(grant.session);
-  if (session == sessions_.end() || session->second->changes == nullptr) return;
-  wire::StreamSender<v1::ChangesDown>& sender = *session->second->changes->sender;
+  grant.ledger.Committed(batch.seq);
+  if (!batch.refused.empty() || !batch.refused_before.empty()) {
+    refusals_[batch.account].Committed(batch.refused_before, batch.refused);
+  }
+  if (SenderOf(grant) == nullptr) return;
+  SendAck(grant, batch);
+  SendWants(grant, batch.seq, result.wants);
+  for (const store::SnapshotOutcome& outcome : result.ended) OnSnapshotEnded(&grant, outcome);
+}
+
+void Hub::SendAck(const Grant& grant, const Offered& batch) {
   v1::ChangesDown message;
   v1::Ack* ack = message.mutable_ack();
-  ack->set_account_uid(base::ToBytes(account));
+  ack->set_account_uid(base::ToBytes(batch.account));
   ack->set_store_epoch(grant.ledger.grant().store_epoch);
   ack->set_term(grant.ledger.grant().term);
-  ack->set_seq(seq);
+  ack->set_seq(batch.seq);
   ack->set_credit_bytes(grant.ledger.Credit(Load()));
   ack->set_flush_delay_ms(wire::FlushDelayMs(options_.flush_delay_ms, leases_.held(), Load()));
-  refused.insert(refused.end(), result.refused.begin(), result.refused.end());
-  for (const store::Refused& one : refused) {
+  for (const store::Refused& one : batch.refused) {
     v1::Refused* row = ack->add_refused();
     row->mutable_kind()->set_group(one.kind.group);
     row->mutable_kind()->set_resource(one.kind.resource);
@@ -309,16 +371,19 @@ void Hub::OnCommitted(const base::U128& account, uint64_t number, uint64_t seq,
                               {"name", one.object.name},
                               {"reason", one.reason}});
   }
-  sender.Send(std::move(message));
-  // A batch may hold several pages of a snapshot: only the answer to the last says that all are
-  // answered, else the snapshot ends before the bodies that the others want are here.
+  SenderOf(grant)->Send(std::move(message));
+}
+
+// A batch may hold several pages of a snapshot: only the answer to the last says that all are
+// answered, else the snapshot ends before the bodies that the others want are here.
+void Hub::SendWants(const Grant& grant, uint64_t seq, const std::vector<store::Want>& wants) {
   std::map<base::U128, size_t> last;
-  for (size_t i = 0; i < result.wants.size(); ++i) last[result.wants[i].snapshot_id] = i;
-  for (size_t i = 0; i < result.wants.size(); ++i) {
-    const store::Want& want = result.wants[i];
+  for (size_t i = 0; i < wants.size(); ++i) last[wants[i].snapshot_id] = i;
+  for (size_t i = 0; i < wants.size(); ++i) {
+    const store::Want& want = wants[i];
     const bool more = last.at(want.snapshot_id) != i;
     v1::ChangesDown down;
-    down.mutable_want()->set_account_uid(base::ToBytes(account));
+    down.mutable_want()->set_account_uid(base::ToBytes(grant.account));
     down.mutable_want()->set_term(grant.ledger.grant().term);
     down.mutable_want()->set_snapshot_id(base::ToBytes(want.snapshot_id));
     down.mutable_want()->set_through_seq(more ? seq - 1 : seq);
@@ -327,9 +392,8 @@ void Hub::OnCommitted(const base::U128& account, uint64_t number, uint64_t seq,
       one->set_name_space(name.name_space);
       one->set_name(name.name);
     }
-    sender.Send(std::move(down));
+    SenderOf(grant)->Send(std::move(down));
   }
-  for (const store::SnapshotOutcome& outcome : result.ended) OnSnapshotEnded(&grant, outcome);
 }
 
 }  // namespace fairlead::endpoint

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,11 +11,18 @@
 #include "api/fairlead/agent/v1/agent.pb.h"
 #include "endpoint/session/convert.h"
 #include "endpoint/session/hub.h"
+#include "lib/base/rate_limit.h"
+#include "lib/wire/fragments.h"
 
 // What a hub holds of its agents; for its .cc files.
 namespace fairlead::endpoint {
 
 namespace v1 = fairlead::agent::v1;
+
+constexpr size_t kMaxMessageBytes = size_t{4} << 20;
+// An agent of 2,000 accounts reports each of them once a second at most.
+constexpr double kMessagesPerSecond = 5000;
+constexpr double kMessageBurst = 20000;
 
 // One agent process: its Control stream, and its Changes stream once it has one.
 struct Hub::Session : wire::StreamHandler<v1::ControlUp> {
@@ -29,6 +37,9 @@ struct Hub::Session : wire::StreamHandler<v1::ControlUp> {
   std::string session_id;
   v1::Hello hello;
   std::map<std::string, v1::Claim> claims;
+  base::Time opened{};
+  base::RateLimit messages{kMessagesPerSecond,
+                           kMessageBurst};  // but for batches: those have credit
 };
 
 struct Hub::Changes : wire::StreamHandler<v1::ChangesUp> {
@@ -43,6 +54,17 @@ struct Hub::Changes : wire::StreamHandler<v1::ChangesUp> {
   wire::Peer peer;
   std::unique_ptr<wire::StreamSender<v1::ChangesDown>> sender;
   Session* session = nullptr;
+  wire::FragmentJoiner fragments{kMaxMessageBytes};
+  base::Time opened{};
+};
+
+// A batch that the writer has.
+struct Hub::Offered {
+  base::U128 account;
+  uint64_t grant = 0;  // its number
+  uint64_t seq = 0;
+  std::vector<store::Refused> refused;
+  std::vector<Refusals::Key> refused_before;  // and in it again
 };
 
 struct Hub::Grant {
@@ -52,12 +74,14 @@ struct Hub::Grant {
   wire::ShardLedger ledger;
   bool keep_secret_data = false;
   store::DeletionProtection protection;
+  std::shared_ptr<const store::ScopeFilter> scope;
   SnapshotKinds snapshots;
   std::vector<store::Position> positions;  // until the Changes stream is there to take them
   bool audit_all = false;                  // once the positions are sent: the store lost commits
   base::Time begun{};
   std::optional<v1::AccountStatus> status;        // the agent's last
   std::map<std::string, v1::SnapshotAsk> audits;  // by snapshot id: asked for and not ended
+  std::set<std::string> admitted;                 // snapshots that may begin or have begun
 };
 
 }  // namespace fairlead::endpoint

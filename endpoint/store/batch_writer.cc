@@ -11,6 +11,14 @@
 
 namespace fairlead::endpoint::store {
 
+namespace {
+
+// What no cluster has: an agent that says so is broken or hostile.
+constexpr size_t kMostKinds = 5000;     // of a shard
+constexpr size_t kMostWatches = 10000;  // of a kind, each of a namespace
+
+}  // namespace
+
 bool OfTheRow(const absl::Status& status) {
   return status.code() == absl::StatusCode::kAlreadyExists ||
          status.code() == absl::StatusCode::kOutOfRange;
@@ -39,9 +47,9 @@ BatchWriter::Order BatchWriter::Compare(uint64_t history, const std::string& ver
 absl::Status BatchWriter::Apply(const Batch& batch, Rows rows, BatchResult* result) {
   rows_ = rows;
   kinds_.clear();
+  added_ = 0;
   plan_.Clear();
   const std::string account = base::ToBytes(batch.shard.account);
-  int64_t shard_id = 0;
   {
     FAIRLEAD_ASSIGN_OR_RETURN(
         const auto query,
@@ -49,10 +57,11 @@ absl::Status BatchWriter::Apply(const Batch& batch, Rows rows, BatchResult* resu
     sql::Bind(*query, sql::Blob{account}, batch.shard.shard);
     FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
     if (!row) return absl::AbortedError("the account has no shard in the store");
-    shard_id = query->Int(0);
+    shard_id_ = query->Int(0);
   }
+  if (batch.kinds.size() > kMostKinds) return absl::InvalidArgumentError("too many kinds");
   for (const Kind& kind : batch.kinds) {
-    FAIRLEAD_ASSIGN_OR_RETURN(KindRow row, LoadKind(shard_id, kind));
+    FAIRLEAD_ASSIGN_OR_RETURN(KindRow row, LoadKind(shard_id_, kind));
     kinds_.push_back(std::move(row));
   }
   for (size_t i = 0; i < batch.entries.size(); ++i) {
@@ -83,6 +92,10 @@ absl::StatusOr<BatchWriter::KindRow> BatchWriter::LoadKind(int64_t shard_id, con
     }
   }
   if (row.id == 0) {
+    FAIRLEAD_ASSIGN_OR_RETURN(const int64_t kinds, CountKinds(shard_id));
+    if (kinds >= static_cast<int64_t>(kMostKinds)) {
+      return absl::InvalidArgumentError("too many kinds");
+    }
     FAIRLEAD_RETURN_IF_ERROR(
         sql::Run(*connection_,
                  "INSERT INTO kinds (shard, api_group, resource, kind, version, namespaced) "
@@ -155,11 +168,20 @@ BatchWriter::PositionRow* BatchWriter::PositionOf(KindRow* kind, const std::stri
   return &found->second;
 }
 
+absl::StatusOr<BatchWriter::PositionRow*> BatchWriter::PositionFor(KindRow* kind,
+                                                                   const std::string& watch) {
+  if (kind->positions.size() >= kMostWatches && !kind->positions.contains(watch)) {
+    return absl::InvalidArgumentError("too many watches of one kind");
+  }
+  return &kind->positions[watch];
+}
+
 // A page's keys are read at once, and those of all changes up to the next end of a snapshot. With
 // every object alone nothing is: the plan ends with each of them.
 absl::Status BatchWriter::Prepare(const Batch& batch, size_t entry) {
   if (std::holds_alternative<SnapshotEnd>(batch.entries[entry]) ||
-      std::holds_alternative<ConfirmHeld>(batch.entries[entry])) {
+      std::holds_alternative<ConfirmHeld>(batch.entries[entry]) ||
+      std::holds_alternative<Rescope>(batch.entries[entry])) {
     return Flush(batch);
   }
   if (rows_ == Rows::kEachAlone) return absl::OkStatus();
@@ -229,6 +251,10 @@ absl::Status BatchWriter::Upsert(const Batch& batch, KindRow* kind, const Row& r
     ++result->outdated;
     return absl::OkStatus();
   }
+  if (!stored) {
+    FAIRLEAD_ASSIGN_OR_RETURN(const bool room, Room(batch, *kind, key.object, result));
+    if (!room) return absl::OkStatus();
+  }
   const RowContent content{object_key, row.application, row.body, clock_->WallMs() - row.age_ms};
   const StoredRow next{0, *row.uid, row.history, *row.resource_version, row.hash};
   FAIRLEAD_ASSIGN_OR_RETURN(const bool written,
@@ -244,6 +270,50 @@ absl::Status BatchWriter::Upsert(const Batch& batch, KindRow* kind, const Row& r
     position->sum += base::SumTerm(object_key, row.hash);
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<int64_t> BatchWriter::CountKinds(int64_t shard_id) {
+  FAIRLEAD_ASSIGN_OR_RETURN(const auto query,
+                            connection_->Prepare("SELECT count(*) FROM kinds WHERE shard = ?"));
+  sql::Bind(*query, shard_id);
+  FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
+  return row ? query->Int(0) : 0;
+}
+
+// Of the batch's shard, before the batch.
+absl::StatusOr<int64_t> BatchWriter::CountRows() {
+  FAIRLEAD_ASSIGN_OR_RETURN(const auto query,
+                            connection_->Prepare("SELECT row_count FROM positions WHERE kind IN "
+                                                 "(SELECT id FROM kinds WHERE shard = ?)"));
+  sql::Bind(*query, shard_id_);
+  int64_t rows = 0;
+  for (;;) {
+    FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
+    if (!row) return rows;
+    rows += query->Int(0);
+  }
+}
+
+// Counted once, and again when as many have come as may: rows that went make room then. Without
+// room it is looked again after a thousand refusals.
+absl::StatusOr<bool> BatchWriter::Room(const Batch& batch, const KindRow& kind,
+                                       const ObjectName& object, BatchResult* result) {
+  int64_t& room = room_[batch.shard];
+  if (room == 0) {
+    FAIRLEAD_ASSIGN_OR_RETURN(const int64_t rows, CountRows());
+    room = options_.max_objects - rows - added_;
+    if (room <= 0) room = -1000;
+  }
+  if (room > 0) {
+    --room;
+    ++added_;
+    return true;
+  }
+  ++room;
+  result->refused.push_back({kind.kind, object,
+                             base::StrCat("the account has ", options_.max_objects,
+                                          " objects, as many as limits.objectsPerAccount allows")});
+  return false;
 }
 
 // False: refused.
@@ -307,7 +377,8 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const Change& change, Batc
 
 absl::Status BatchWriter::OnEntry(const Batch&, const Checkpoint& checkpoint, BatchResult*) {
   FAIRLEAD_ASSIGN_OR_RETURN(KindRow * kind, KindAt(checkpoint.kind));
-  PositionRow& position = kind->positions[checkpoint.watch];
+  FAIRLEAD_ASSIGN_OR_RETURN(PositionRow * of, PositionFor(kind, checkpoint.watch));
+  PositionRow& position = *of;
   if (Compare(checkpoint.history, checkpoint.resource_version, position.history,
               position.resource_version) == Order::kOlder) {
     return absl::OkStatus();  // a position never goes back

@@ -15,6 +15,7 @@
 #include "endpoint/store/row_table.h"
 #include "endpoint/store/types.h"
 #include "endpoint/store/writer.h"
+#include "lib/json/object_view.h"
 
 namespace fairlead::endpoint::store {
 
@@ -89,6 +90,7 @@ class BatchWriter {
       bool held;
       bool counted;
       U128 term;
+      bool outside = false;  // of the scope
     };
     int64_t rows = 0;   // of the snapshot's watch
     int64_t count = 0;  // of those that its position counts
@@ -124,6 +126,10 @@ class BatchWriter {
   absl::Status OnEntry(const Batch& batch, const SnapshotPage& page, BatchResult* result);
   absl::Status OnEntry(const Batch& batch, const SnapshotEnd& end, BatchResult* result);
   absl::Status OnEntry(const Batch& batch, const ConfirmHeld& confirm, BatchResult* result);
+  absl::Status OnEntry(const Batch& batch, const Rescope& rescope, BatchResult* result);
+  absl::Status DropKind(KindRow* kind, BatchResult* result);
+  absl::Status DropPositions(KindRow* kind, const std::vector<std::string>& but);
+  absl::Status MarkOutside(const ScopeFilter& scope, Survey* survey);
   absl::Status OnItem(const Batch& batch, KindRow* kind, Snapshot* snapshot,
                       const SnapshotItem& item, Want* want, BatchResult* result);
   absl::StatusOr<bool> WrittenBefore(const Snapshot& snapshot, const RowKey& key);
@@ -132,6 +138,9 @@ class BatchWriter {
   absl::StatusOr<bool> StoreOrRefuse(const Batch& batch, const RowKey& key, const StoredRow& row,
                                      const RowContent& content, const Kind& kind,
                                      BatchResult* result);
+  // Whether the shard may have another row; if not, it is refused.
+  absl::StatusOr<bool> Room(const Batch& batch, const KindRow& kind, const ObjectName& object,
+                            BatchResult* result);
   absl::Status Delete(const Batch& batch, KindRow* kind, const Change& change, BatchResult* result);
   absl::StatusOr<Survey> SurveyRows(const KindRow& kind, const Snapshot& snapshot,
                                     const std::string& version);
@@ -158,6 +167,10 @@ class BatchWriter {
   Snapshot* FindSnapshot(const Batch& batch, const U128& id);
   KindRow* KindOf(const Snapshot& snapshot);  // null when this batch does not name it
   static PositionRow* PositionOf(KindRow* kind, const std::string& name_space);
+  // A watch's own, new if there is none.
+  static absl::StatusOr<PositionRow*> PositionFor(KindRow* kind, const std::string& watch);
+  absl::StatusOr<int64_t> CountKinds(int64_t shard_id);
+  absl::StatusOr<int64_t> CountRows();
   static Order Compare(uint64_t history, const std::string& version, uint64_t other_history,
                        const std::string& other_version);
 
@@ -165,10 +178,15 @@ class BatchWriter {
   const base::Clock* clock_;
   WriterOptions options_;
   RowTable table_;
+  json::ObjectReader objects_;
   const std::string put_position_;  // the database's own text
   Rows rows_ = Rows::kTogether;
   RowPlan plan_;                // of the batch under way: what is not written yet
   std::vector<KindRow> kinds_;  // of the batch under way
+  int64_t shard_id_ = 0;        // likewise
+  int64_t added_ = 0;           // rows, likewise
+  // How many rows a shard may still get before they are counted again.
+  std::map<ShardKey, int64_t> room_;
   std::map<std::pair<ShardKey, U128>, Snapshot> snapshots_;
 };
 

@@ -54,6 +54,7 @@ void BatchWriter::MarkSeen(const Batch& batch, const KindRow& kind, const U128& 
 
 absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotBegin& begin, BatchResult*) {
   FAIRLEAD_ASSIGN_OR_RETURN(KindRow * kind, KindAt(begin.kind));
+  FAIRLEAD_ASSIGN_OR_RETURN(PositionRow * of, PositionFor(kind, begin.watch));
   for (auto& [id, other] : snapshots_) {
     if (id.first == batch.shard && other.resource == ResourceName(kind->kind) &&
         other.watch == begin.watch) {
@@ -67,7 +68,7 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotBegin& begin
   snapshot.begin_seq = batch.seq;
   snapshot.rules_hash = begin.rules_hash;
   snapshot.complete_list = begin.complete_list;
-  PositionRow& position = kind->positions[begin.watch];
+  PositionRow& position = *of;
   position.changed = true;
   // Rows of the new history come from now on and outrank every version of the one before. A grant
   // that began again in that one would be ignored, change for change.
@@ -86,6 +87,9 @@ absl::Status BatchWriter::OnEntry(const Batch& batch, const SnapshotPage& page,
     return absl::InvalidArgumentError("a page of a snapshot that did not begin");
   if (snapshot_keys() + page.items.size() > options_.max_snapshot_keys) {
     return absl::AbortedError("too many snapshot keys are held in memory");
+  }
+  if (static_cast<int64_t>(snapshot->listed.size()) > options_.max_objects) {
+    return absl::InvalidArgumentError("a list of more objects than limits.objectsPerAccount");
   }
   KindRow* kind = KindOf(*snapshot);
   if (kind == nullptr) return absl::InvalidArgumentError("a page without its kind");
@@ -326,17 +330,19 @@ bool BatchWriter::NewerVersion(uint64_t history, const std::string& version, uin
 }
 
 // Invariant 4: only keys not written since the list began and not in it; more than the protection
-// allows is held.
+// allows is held, but for what the account's owner does not want any more.
 absl::Status BatchWriter::Sweep(const Batch& batch, KindRow* kind, const Snapshot& snapshot,
                                 const std::string& version, Survey* survey,
                                 SnapshotOutcome* outcome) {
-  const auto n = static_cast<int64_t>(survey->gone.size());
+  if (batch.scope) FAIRLEAD_RETURN_IF_ERROR(MarkOutside(*batch.scope, survey));
+  const auto n = std::count_if(survey->gone.begin(), survey->gone.end(),
+                               [](const Survey::Gone& one) { return !one.outside; });
   const DeletionProtection& protection = batch.protection;
   const bool hold =
       n > static_cast<int64_t>(protection.max_count) ||
       (n > 10 && n * 100 > survey->rows * static_cast<int64_t>(protection.max_percent));
   for (const Survey::Gone& one : survey->gone) {
-    if (hold) {
+    if (hold && !one.outside) {
       ++outcome->held;
       if (one.held) continue;
       FAIRLEAD_RETURN_IF_ERROR(
@@ -346,7 +352,8 @@ absl::Status BatchWriter::Sweep(const Batch& batch, KindRow* kind, const Snapsho
     ++outcome->deleted;
     FAIRLEAD_RETURN_IF_ERROR(
         sql::Run(*connection_, "DELETE FROM objects WHERE id = ?", one.id).status());
-    plan_.Bury({kind->id, one.name}, {snapshot.history, version});
+    // The object of a row outside is still there, and may come back as it is.
+    if (!one.outside) plan_.Bury({kind->id, one.name}, {snapshot.history, version});
     if (!one.counted) continue;
     --survey->count;
     survey->sum -= one.term;

@@ -2,6 +2,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <variant>
 #include <vector>
@@ -117,8 +118,22 @@ struct ConfirmHeld {
   uint32_t kind = 0;
 };
 
-using Entry =
-    std::variant<Change, Checkpoint, SnapshotBegin, SnapshotPage, SnapshotEnd, ConfirmHeld>;
+// Leaves of a kind what these watches give, whatever protects it from deletes; none: the kind goes.
+// Not an agent's: the account's owner decided so. Alone in its batch, with others of its kind.
+struct Rescope {
+  uint32_t kind = 0;
+  std::vector<std::string> watches;
+};
+
+using Entry = std::variant<Change, Checkpoint, SnapshotBegin, SnapshotPage, SnapshotEnd,
+                           ConfirmHeld, Rescope>;
+
+// What of a watch's objects the account's owner does not want. A row of it that a list lacks is no
+// loss, and no protection counts it.
+struct ScopeFilter {
+  std::vector<std::string> omit_namespaces;
+  bool only_spinnaker_managed = false;
+};
 
 // Deletes at a snapshot's end are held when n > max_count, or n > 10 and n > max_percent of the
 // rows.
@@ -136,6 +151,7 @@ struct Batch {
   std::vector<Kind> kinds;
   std::vector<Entry> entries;
   DeletionProtection protection;
+  std::shared_ptr<const ScopeFilter> scope;  // null: everything
   size_t bytes = 0;  // what it counts for in the queue; about its size in memory
 };
 

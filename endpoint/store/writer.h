@@ -18,6 +18,7 @@ namespace fairlead::endpoint::store {
 struct WriterOptions {
   std::string replica;                   // Store::replica(); only what that one holds is written
   size_t max_snapshot_keys = 8'000'000;  // all snapshots under way together; 32 bytes each
+  int64_t max_objects = 1'000'000;       // of one shard; what is beyond is refused
   int compression_level = 1;             // zstd
 };
 

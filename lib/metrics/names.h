@@ -17,7 +17,10 @@ inline constexpr char kAgentPendingBytes[] = "fairlead_agent_pending_bytes";  //
 inline constexpr char kAgentGranted[] = "fairlead_agent_accounts_granted";    // count; accounts
 inline constexpr char kAgentConnected[] = "fairlead_agent_connected";  // 0 or 1; session open
 inline constexpr char kAgentSessions[] = "fairlead_agent_sessions";    // count; sessions opened
-inline constexpr char kAgentWatches[] = "fairlead_agent_watches";      // count by state; watches
+inline constexpr char kAgentWindow[] = "fairlead_agent_window_bytes";  // bytes; may be on their way
+inline constexpr char kAgentBacklog[] = "fairlead_agent_backlog_bytes";  // bytes; wait for the line
+inline constexpr char kAgentRoundTrip[] = "fairlead_agent_control_round_trip_seconds";  // of beats
+inline constexpr char kAgentWatches[] = "fairlead_agent_watches";  // count by state; watches
 
 // The endpoint's store.
 inline constexpr char kStoreRowsWritten[] = "fairlead_store_rows_written_total";

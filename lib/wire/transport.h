@@ -23,6 +23,9 @@ class EnrollResponse;
 
 namespace fairlead::wire {
 
+// Welcome.features: this endpoint echoes Mark and takes Fragment.
+inline constexpr char kFeaturePace[] = "pace";
+
 // Receives one direction of a stream.
 template <typename In>
 class StreamHandler {

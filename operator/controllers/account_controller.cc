@@ -183,7 +183,9 @@ void AccountController::Look(Visit* visit) {
   } else {
     visit->conditions.Set(kConnected, "False", kReasonNoAgent, "no agent serves the account");
   }
-  if (ours && live->connected && live->synced) {
+  if (ours && live->connected && live->synced && !live->refused.empty()) {
+    visit->conditions.Set(kSynced, "False", kReasonObjectsRefused, live->refused);
+  } else if (ours && live->connected && live->synced) {
     visit->conditions.Set(kSynced, "True", kReasonSynced, "");
   } else {
     visit->conditions.Set(kSynced, "False", live->connected ? kReasonSyncing : kReasonNoAgent, "");

@@ -31,6 +31,19 @@ absl::Status ErrorOf(const rest::Answer& answer) {
   return absl::UnavailableError(message);
 }
 
+// "2 objects are refused: configmaps shop/a: too long; pods shop/b: ...".
+std::string RefusedText(const Json::Value& status) {
+  const uint64_t count = status["refused"].isUInt64() ? status["refused"].asUInt64() : 0;
+  if (count == 0) return "";
+  std::string text =
+      StrCat(count, count == 1 ? " object is refused" : " objects are refused", ": ");
+  if (!status["refusedObjects"].isArray()) return text;
+  for (const Json::Value& one : status["refusedObjects"]) {
+    if (one.isString()) text += StrCat(text.ends_with(": ") ? "" : "; ", one.asString());
+  }
+  return text;
+}
+
 RegisteredAccount Read(const Json::Value& from) {
   RegisteredAccount out;
   out.uid = from["uid"].asString();
@@ -39,6 +52,7 @@ RegisteredAccount Read(const Json::Value& from) {
   out.connected = status["connected"].asBool();
   out.revision = status["revision"].asString();
   out.synced = out.connected && status["synced"].asBool();
+  out.refused = RefusedText(status);
   return out;
 }
 

@@ -23,6 +23,7 @@ struct RegisteredAccount {
   bool connected = false;
   bool synced = false;  // every watched kind follows the cluster, or is refused there
   std::string revision;
+  std::string refused;  // which objects could not be stored, and why, for people; "" = none
   friend bool operator==(const RegisteredAccount&, const RegisteredAccount&) = default;
 };
 

@@ -76,6 +76,9 @@ void FleetView::PollOne(const std::string& name, EndpointClient* endpoint) {
           said.connected || (!is_new && before.connected && now - entry.connected_at < kGrace);
       entry.live.synced =
           said.synced || (!is_new && before.synced && now - entry.synced_at < kGrace);
+      if (said.refused.empty() || is_new) entry.whole_at = now;
+      const bool refused = now - entry.whole_at >= kGrace;
+      entry.live.refused = refused ? said.refused : std::string();
       if (said.connected) entry.live.revision = said.revision;
       if (first || !(entry.live == before)) changed.push_back(account);
     }

@@ -20,6 +20,7 @@ class FleetView {
   struct Live {
     bool connected = false;
     bool synced = false;
+    std::string refused;   // objects that could not be stored, for more than a minute; "" = none
     std::string revision;  // of the agent that serves; the last one while it is away shortly
     friend bool operator==(const Live&, const Live&) = default;
   };
@@ -42,6 +43,7 @@ class FleetView {
     Live live;
     base::Time connected_at{};
     base::Time synced_at{};
+    base::Time whole_at{};  // nothing was refused
   };
   struct Fleet {
     bool heard = false;

@@ -20,6 +20,7 @@ inline constexpr char kReasonAgentConnected[] = "AgentConnected";
 inline constexpr char kReasonNoAgent[] = "NoAgent";
 inline constexpr char kReasonSynced[] = "Synced";
 inline constexpr char kReasonSyncing[] = "Syncing";
+inline constexpr char kReasonObjectsRefused[] = "ObjectsRefused";
 inline constexpr char kReasonPaused[] = "Paused";
 inline constexpr char kReasonNotPaused[] = "NotPaused";
 inline constexpr char kReasonRemoving[] = "Removing";

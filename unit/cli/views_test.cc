@@ -15,19 +15,21 @@ using ::testing::HasSubstr;
 Json::Value J(const std::string& text) { return *json::ParseJson(text); }
 
 AccountChange Account(const std::string& name) {
-  return {
-      name, false,
-      J(R"({"name":")" + name +
-        R"(","owner":"hub/ns/x","status":{"connected":true,"standbys":1,"state":"Running",)"
-        R"("agentVersion":"0.1.0","kubernetesVersion":"v1.34.4","kinds":["pods: Forbidden"]}})")};
+  return {name, false,
+          J(R"({"name":")" + name +
+            R"(","owner":"hub/ns/x","status":{"connected":true,"standbys":1,"state":"Running",)"
+            R"("agentVersion":"0.1.0","kubernetesVersion":"v1.34.4","kinds":["pods: Forbidden"],)"
+            R"("refused":2}})")};
 }
 
 TEST(AccountPrinter, ATableTellsTheAgentAndWhatIsNotWatched) {
   AccountPrinter printer(Output::kTable, false, true);
-  EXPECT_EQ(printer.Print({Account("prod"), {"spare", false, J(R"({"name":"spare"})")}}),
-            "NAME   AGENT      STANDBYS  STATE    VERSION  KUBERNETES  OWNER     NOT WATCHING\n"
-            "prod   connected  1         Running  0.1.0    v1.34.4     hub/ns/x  pods: Forbidden\n"
-            "spare  none       -         -        -        -           -         -\n");
+  EXPECT_EQ(
+      printer.Print({Account("prod"), {"spare", false, J(R"({"name":"spare"})")}}),
+      "NAME   AGENT      STANDBYS  STATE    VERSION  KUBERNETES  OWNER     NOT WATCHING     "
+      "REFUSED\n"
+      "prod   connected  1         Running  0.1.0    v1.34.4     hub/ns/x  pods: Forbidden  2\n"
+      "spare  none       -         -        -        -           -         -                -\n");
 }
 
 TEST(ObjectPrinter, AnElementOfAnotherTypeReadsAsEmpty) {

@@ -183,6 +183,11 @@ absl::Status Database::On(const store::Batch&, const store::ConfirmHeld&, Writer
   return absl::UnimplementedError("nothing is held here");
 }
 
+absl::Status Database::On(const store::Batch&, const store::Rescope&, WriterMemory*,
+                          store::BatchResult*) {
+  return absl::UnimplementedError("the scope is always the same here");
+}
+
 bool Database::TakeTerm(const store::ShardState& read, const std::vector<store::Seen>& seen,
                         int replica, int agent, store::Term* term) {
   if (read.term != shard_.term || read.epoch != shard_.epoch) return false;

@@ -84,6 +84,8 @@ class Database {
                   store::BatchResult* result);
   absl::Status On(const store::Batch& batch, const store::ConfirmHeld& confirm,
                   WriterMemory* memory, store::BatchResult* result);
+  absl::Status On(const store::Batch& batch, const store::Rescope& rescope, WriterMemory* memory,
+                  store::BatchResult* result);
   void Upsert(const std::string& name, Row row, WriterMemory* memory, store::BatchResult* result);
   [[nodiscard]] bool BuriedLater(const std::string& name, uint64_t history,
                                  const std::string& version) const;

@@ -70,6 +70,9 @@ std::string Word(const store::Batch&, const store::SnapshotEnd& end) {
 std::string Word(const store::Batch& batch, const store::ConfirmHeld& confirm) {
   return StrCat("confirm ", batch.kinds[confirm.kind].resource);
 }
+std::string Word(const store::Batch& batch, const store::Rescope& rescope) {
+  return StrCat("rescope ", batch.kinds[rescope.kind].resource);
+}
 
 }  // namespace
 

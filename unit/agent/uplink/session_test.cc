@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "lib/wire/fragments.h"
 #include "unit/fakes/manual_loop.h"
 
 namespace fairlead::agent {
@@ -73,8 +74,9 @@ class UplinkTest : public ::testing::Test, public UplinkListener {
     uplink_->Start();
   }
   Connection& now() { return *connections_.back(); }
-  void Welcome() {
+  void Welcome(bool pace = true) {
     v1::ControlDown message;
+    if (pace) message.mutable_welcome()->add_features("pace");
     message.mutable_welcome()->set_session_id("session");
     message.mutable_welcome()->set_beat_interval_ms(1000);
     message.mutable_welcome()->set_lease_ms(5000);
@@ -103,10 +105,39 @@ class UplinkTest : public ::testing::Test, public UplinkListener {
   void OnAuditOrder(const v1::AuditOrder&) override { events_.emplace_back("audit"); }
   void OnSnapshotDone(const v1::SnapshotDone&) override { events_.emplace_back("done"); }
   void OnLost(const std::string&) override { events_.emplace_back("lost"); }
+  void OnRoom() override { events_.emplace_back("room"); }
+  void OnWindow(size_t bytes) override { window_ = bytes; }
+
+  // As an account's thread does it.
+  void SendBatch(size_t bytes) {
+    v1::Batch batch;
+    batch.set_payload(std::string(bytes, 'x'));
+    uplink_->backlog().Add(bytes);
+    uplink_->SendBatch(std::move(batch));
+  }
+  // What went up since the last call: batches and fragments, marks.
+  std::pair<size_t, std::vector<uint64_t>> Sent() {
+    size_t bytes = 0;
+    std::vector<uint64_t> marks;
+    for (const v1::ChangesUp& one : now().changes_up) {
+      bytes += one.batch().payload().size() + one.fragment().data().size();
+      if (one.has_mark()) marks.push_back(one.mark().number());
+    }
+    now().changes_up.clear();
+    return {bytes, marks};
+  }
+  void Answer(const std::vector<uint64_t>& marks) {
+    for (const uint64_t mark : marks) {
+      v1::ChangesDown message;
+      message.mutable_mark()->set_number(mark);
+      now().changes->OnMessage(message);
+    }
+  }
 
   fakes::ManualLoop loop_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<std::string> events_;
+  size_t window_ = 0;
   std::unique_ptr<Uplink> uplink_;
 };
 
@@ -188,6 +219,97 @@ TEST_F(UplinkTest, WhatIsSentWithoutASessionGoesNowhere) {
   uplink_->SendStatus({});
   uplink_->SendBatch({});
   EXPECT_EQ(now().control_up.size(), 1U);
+}
+
+TEST_F(UplinkTest, BulkWaitsForTheLineWhileBeatsGoOn) {
+  Start();
+  Welcome();
+  Grant();
+  for (int i = 0; i < 4; ++i) SendBatch(100'000);
+  const auto [first, marks] = Sent();
+  EXPECT_LT(first, 60'000U) << "a window and a piece";
+  ASSERT_FALSE(marks.empty());
+  EXPECT_TRUE(uplink_->backlog().full());
+  const size_t before = now().control_up.size();
+  loop_.Advance(base::seconds(1));
+  EXPECT_GT(now().control_up.size(), before);
+  EXPECT_EQ(Sent().first, 0U);
+  // A line of 100 KB/s.
+  size_t all = first;
+  std::vector<uint64_t> next = marks;
+  for (int i = 0; i < 100 && !next.empty(); ++i) {
+    Answer({next.front()});
+    const auto [bytes, more] = Sent();
+    EXPECT_LT(bytes, 60'000U);
+    all += bytes;
+    next.erase(next.begin());
+    next.insert(next.end(), more.begin(), more.end());
+    loop_.Advance(base::milliseconds(50));
+    now().control->OnMessage(v1::ControlDown());
+  }
+  EXPECT_GT(all, 400'000U);
+  EXPECT_EQ(uplink_->backlog().bytes(), 0U);
+  EXPECT_THAT(events_, ElementsAre("welcome", "grant", "room"));
+}
+
+TEST_F(UplinkTest, ALargeBatchGoesUpInPiecesThatAreTheBatch) {
+  Start();
+  Welcome();
+  Grant();
+  now().changes_up.clear();
+  SendBatch(10'000);
+  wire::FragmentJoiner joiner(size_t{1} << 20);
+  std::optional<v1::ChangesUp> whole;
+  for (const v1::ChangesUp& one : now().changes_up) {
+    if (!one.has_fragment()) continue;
+    EXPECT_LE(one.fragment().data().size(), 4096U);
+    whole = *joiner.Add(one.fragment());
+  }
+  ASSERT_TRUE(whole.has_value());
+  EXPECT_EQ(whole->batch().payload().size(), 10'000U);
+}
+
+TEST_F(UplinkTest, AnEndpointThatDoesNotPaceGetsEverythingAtOnceAndWhole) {
+  Start();
+  Welcome(false);
+  Grant();
+  for (int i = 0; i < 4; ++i) SendBatch(100'000);
+  const auto [bytes, marks] = Sent();
+  EXPECT_EQ(bytes, 400'000U);
+  EXPECT_TRUE(marks.empty());
+  EXPECT_FALSE(uplink_->backlog().full());
+}
+
+TEST_F(UplinkTest, WhatWaitedGoesWithTheSession) {
+  Start();
+  Welcome();
+  Grant();
+  for (int i = 0; i < 4; ++i) SendBatch(100'000);
+  now().control->OnClosed(absl::UnavailableError("gone"));
+  EXPECT_EQ(uplink_->backlog().bytes(), 0U);
+  SendBatch(1000);
+  EXPECT_EQ(uplink_->backlog().bytes(), 0U);
+}
+
+TEST_F(UplinkTest, TellsHowLongBeatsTook) {
+  UplinkOptions options;
+  options.endpoints = {"a:1"};
+  base::Duration took{};
+  options.on_round_trip = [&](base::Duration one) { took = one; };
+  uplink_ = std::make_unique<Uplink>(
+      options,
+      [this](const std::string&) {
+        connections_.push_back(std::make_unique<Connection>());
+        return std::make_unique<Channel>(connections_.back().get());
+      },
+      this, &loop_);
+  uplink_->Start();
+  Welcome();
+  loop_.Advance(base::milliseconds(70));
+  v1::ControlDown beat;
+  beat.mutable_beat()->set_number(1);
+  now().control->OnMessage(beat);
+  EXPECT_EQ(took, base::milliseconds(70));
 }
 
 }  // namespace

@@ -41,6 +41,7 @@ TEST_F(HubAuditsTest, AnAuditOrderReachesTheHolderAndNobodyElse) {
 TEST_F(HubAuditsTest, TheAgentLearnsWhetherItsListProvedTheRows) {
   auto agent = Holder();
   const auto ends = [&](char id, bool counted) {
+    agent->Ask(id);
     v1::Payload payload = PayloadOf();
     AddBegin(&payload, id);
     AddEnd(&payload, id);
@@ -75,6 +76,7 @@ TEST_F(HubAuditsTest, ADatabaseThatLostCommitsIsAuditedWhole) {
 
 TEST_F(HubAuditsTest, APositionSaysHowLongAgoItsRowsWereProven) {
   auto agent = Holder();
+  agent->Ask('1');
   v1::Payload payload = PayloadOf();
   AddBegin(&payload, '1');
   AddEnd(&payload, '1');

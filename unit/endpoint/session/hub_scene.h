@@ -15,6 +15,7 @@
 #include "endpoint/store/reader.h"
 #include "endpoint/store/store.h"
 #include "lib/wire/codec.h"
+#include "lib/wire/fragments.h"
 #include "unit/fakes/manual_loop.h"
 #include "unit/fakes/memory_agent_transport.h"
 #include "unit/sim/loop_writer.h"
@@ -81,6 +82,9 @@ class TestAgent {
     SendRaw(payload.SerializeAsString(), seq);
   }
   void SendRaw(const std::string& bytes, std::optional<uint64_t> seq = std::nullopt) {
+    SendUp(BatchOf(bytes, seq));
+  }
+  v1::ChangesUp BatchOf(const std::string& bytes, std::optional<uint64_t> seq = std::nullopt) {
     const v1::Grant* of = grant();
     v1::ChangesUp message;
     v1::Batch* batch = message.mutable_batch();
@@ -91,6 +95,13 @@ class TestAgent {
     batch->set_codec(v1::CODEC_NONE);
     batch->set_raw_bytes(static_cast<uint32_t>(bytes.size()));
     batch->set_payload(bytes);
+    return message;
+  }
+  // In pieces, as over a slow line.
+  void SendFragments(const v1::ChangesUp& message, size_t piece_bytes) {
+    for (const v1::ChangesUp& piece : wire::Fragments(message, piece_bytes)) SendUp(piece);
+  }
+  void SendUp(const v1::ChangesUp& message) {
     changes_out_->Send(message);
     Settle();
   }
@@ -206,7 +217,7 @@ class HubScene : public ::testing::Test {
     std::filesystem::remove_all(dir_);
   }
   void PutAccount(const std::string& name, uint64_t uid, const std::string& hash = "1",
-                  const std::string& pinned = "") {
+                  const std::string& pinned = "", const std::vector<std::string>& kinds = {}) {
     registry::Account account;
     account.uid = {0, uid};
     account.name = name;
@@ -214,6 +225,7 @@ class HubScene : public ::testing::Test {
     account.spec.identities = {"agent"};
     account.spec.pinned_cluster_uid = pinned;
     account.spec.level_cluster = true;
+    account.spec.kinds = kinds;
     EXPECT_TRUE(store_->CreateShard({account.uid, 0}).ok());
     hub_->PutAccount(account);
   }
@@ -233,7 +245,7 @@ class HubScene : public ::testing::Test {
     v1::Payload payload;
     v1::Kind* kind = payload.add_kinds();
     kind->set_resource(resource);
-    kind->set_kind("K");
+    kind->set_kind(resource == "pods" ? "Pod" : "K");
     kind->set_version("v1");
     kind->set_namespaced(true);
     return payload;

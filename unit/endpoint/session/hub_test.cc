@@ -99,6 +99,86 @@ TEST_F(HubTest, AMissingBatchEndsTheGrantAndAnotherBegins) {
   EXPECT_THAT(Rows(), IsEmpty());
 }
 
+TEST_F(HubTest, RowsThatFellOutOfTheScopeGoBeforeTheNextGrant) {
+  auto agent = Holder();
+  v1::Payload payload = Upserts("a");
+  payload.add_entries()->mutable_checkpoint()->set_resource_version("10");
+  agent->SendBatch(payload);
+  EXPECT_THAT(Rows(), ElementsAre("a"));
+  const uint64_t term = agent->grant()->term();
+  PutAccount("prod", 1, "2", "", {"deployment"});
+  loop_.Advance(seconds(2));
+  EXPECT_THAT(Rows(), IsEmpty());
+  ASSERT_NE(agent->grant(), nullptr);
+  EXPECT_GT(agent->grant()->term(), term);
+  EXPECT_EQ(agent->grant()->last_seq(), 2U);
+  // What it sends goes on behind.
+  agent->SendBatch(Upserts("b"), 3);
+  EXPECT_THAT(Rows(), ElementsAre("b"));
+}
+
+TEST_F(HubTest, WhatCannotBeStoredIsToldUntilItIs) {
+  auto agent = Holder();
+  v1::Payload bad = PayloadOf();
+  AddUpsert(&bad, "a", Body("a"))->set_content_hash(std::string(16, 'x'));
+  agent->SendBatch(bad);
+  loop_.Advance(seconds(1));
+  EXPECT_EQ(board_.Get({0, 1}).refused, 1U);
+  EXPECT_THAT(board_.Get({0, 1}).refused_objects,
+              ElementsAre("pods ns/a: the body does not have the hash it came with"));
+  agent->SendBatch(Upserts("a"));
+  loop_.Advance(seconds(1));
+  EXPECT_EQ(board_.Get({0, 1}).refused, 0U);
+}
+
+TEST_F(HubTest, AListThatWasNotAdmittedEndsTheGrant) {
+  auto agent = Holder();
+  v1::Payload payload = PayloadOf();
+  AddBegin(&payload, 's');
+  AddPage(&payload, 's', "a", Body("a"));
+  agent->SendBatch(payload);
+  EXPECT_THAT(agent->Revoked(), SizeIs(1));
+}
+
+TEST_F(HubTest, AFloodOfMessagesEndsTheSession) {
+  auto agent = Holder();
+  for (int i = 0; i < 30'000; ++i) agent->Beat();
+  agent->Settle();
+  EXPECT_TRUE(agent->control.closed);
+}
+
+TEST_F(HubTest, WhoDoesNotSayHelloInTimeIsClosed) {
+  auto channel = network_.Connect({.identity = "agent", .address = "x"});
+  Received<v1::ControlDown> control;
+  Received<v1::ChangesDown> changes;
+  const auto control_out = channel->OpenControl(&control);
+  const auto changes_out = channel->OpenChanges(&changes);
+  loop_.Advance(seconds(10));
+  EXPECT_FALSE(control.closed || changes.closed);
+  loop_.Advance(seconds(15));
+  EXPECT_TRUE(control.closed && changes.closed);
+}
+
+TEST_F(HubTest, ABatchInFragmentsIsABatchAndAMarkBehindItIsEchoed) {
+  auto agent = Holder();
+  agent->SendFragments(agent->BatchOf(Upserts("a").SerializeAsString()), 50);
+  EXPECT_THAT(Rows(), ElementsAre("a"));
+  v1::ChangesUp mark;
+  mark.mutable_mark()->set_number(42);
+  agent->SendUp(mark);
+  ASSERT_TRUE(agent->changes.messages.back().has_mark());
+  EXPECT_EQ(agent->changes.messages.back().mark().number(), 42U);
+}
+
+TEST_F(HubTest, FragmentsThatAreNoMessageEndTheSession) {
+  auto agent = Holder();
+  v1::ChangesUp piece;
+  piece.mutable_fragment()->set_data("\xff\xff");
+  piece.mutable_fragment()->set_last(true);
+  agent->SendUp(piece);
+  EXPECT_TRUE(agent->changes.closed);
+}
+
 TEST_F(HubTest, ABatchOfAnotherTermIsDropped) {
   auto agent = Holder();
   agent->term = agent->grant()->term() + 1;
@@ -155,6 +235,7 @@ TEST_F(HubTest, ASecretWithValuesIsRefusedAlone) {
 TEST_F(HubTest, ARefusedItemOfAPageDoesNotDeleteItsRow) {
   auto agent = Holder();
   agent->SendBatch(Upserts("a"));
+  agent->Ask('s');
   v1::Payload payload = PayloadOf();
   AddBegin(&payload, 's');
   v1::SnapshotItem* item = AddPage(&payload, 's', "a", Body("a"));
@@ -169,6 +250,7 @@ TEST_F(HubTest, ARefusedItemOfAPageDoesNotDeleteItsRow) {
 // the others ask for: rows were lost that way.
 TEST_F(HubTest, OnlyTheLastAnswerToABatchOfPagesSaysThatAllAreAnswered) {
   auto agent = Holder();
+  agent->Ask('s');
   v1::Payload payload = PayloadOf();
   AddBegin(&payload, 's');
   AddPage(&payload, 's', "a", Body("a"));

@@ -24,6 +24,7 @@ class FakeEndpoint {
     std::string uid;
     bool connected = false;
     bool synced = false;
+    std::vector<std::string> refused;
     std::string revision;
   };
 
@@ -57,6 +58,11 @@ class FakeEndpoint {
   void Sync(const std::string& name, bool synced) {
     const base::MutexLock lock(mutex_);
     accounts_[name].synced = synced;
+  }
+  // Objects that it cannot store.
+  void Refuse(const std::string& name, const std::vector<std::string>& objects) {
+    const base::MutexLock lock(mutex_);
+    accounts_[name].refused = objects;
   }
   void Own(const std::string& name, const std::string& owner) {
     const base::MutexLock lock(mutex_);
@@ -143,6 +149,8 @@ class FakeEndpoint {
     out["status"]["connected"] = account.connected;
     out["status"]["revision"] = account.revision;
     out["status"]["synced"] = account.synced;
+    out["status"]["refused"] = Json::UInt64(account.refused.size());
+    for (const std::string& one : account.refused) out["status"]["refusedObjects"].append(one);
     return out;
   }
 

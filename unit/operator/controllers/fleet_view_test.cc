@@ -61,6 +61,21 @@ TEST_F(FleetViewTest, LosingItCountsAfterAMinuteAndAShortLossIsNothing) {
   EXPECT_THAT(changed_, ElementsAre("prod"));
 }
 
+TEST_F(FleetViewTest, ObjectsThatAreRefusedAreToldAfterAMinuteAndAtOnceNoMore) {
+  endpoint_.Serve("prod", "r1");
+  EXPECT_EQ(After(seconds(2)).refused, "");
+  changed_.clear();
+  endpoint_.Refuse("prod", {"pods shop/a: too long", "pods shop/b: too long"});
+  EXPECT_EQ(After(seconds(58)).refused, "");
+  EXPECT_THAT(changed_, IsEmpty());
+  EXPECT_EQ(After(seconds(2)).refused,
+            "2 objects are refused: pods shop/a: too long; pods shop/b: too long");
+  EXPECT_TRUE(After(seconds(1)).synced) << "what a rollout waits for";
+  endpoint_.Refuse("prod", {});
+  EXPECT_EQ(After(seconds(1)).refused, "");
+  EXPECT_THAT(changed_, ElementsAre("prod", "prod"));
+}
+
 TEST_F(FleetViewTest, AnEndpointThatDoesNotAnswerChangesNothing) {
   endpoint_.Serve("prod", "r1");
   EXPECT_TRUE(After(seconds(2)).synced);
