@@ -194,7 +194,9 @@ void Uplink::Beat() {
   beat.mutable_beat()->set_number(++beats_);
   unanswered_.emplace_back(beats_, loop_->clock().Now());
   control_->sender->Send(std::move(beat));
-  beat_timer_ = loop_->After(beat_interval_, [this] { Beat(); });
+  // A silence that is too long ends between two beats.
+  const base::Duration left = lease_ - silent + base::milliseconds(1);
+  beat_timer_ = loop_->After(std::min(beat_interval_, left), [this] { Beat(); });
 }
 
 void Uplink::SendClaims(v1::Claims claims) {

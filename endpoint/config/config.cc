@@ -103,8 +103,8 @@ absl::StatusOr<Config> ParseConfig(std::string_view yaml, std::string_view sourc
   config.concurrent_snapshots = limits.Int("concurrentSnapshots", 16, 1, 10000);
   config.flush_delay_ms = limits.Int("flushDelayMs", 2, 1, 2000);
   config.shard_credit_bytes = limits.Int("shardCreditBytes", 1 << 20, 64 << 10, 64 << 20);
-  config.objects_per_account = limits.Int("objectsPerAccount", 1'000'000, 1, int64_t{1} << 40);
-  config.sessions_per_identity = limits.Int("sessionsPerIdentity", 2000, 2, 1'000'000);
+  config.objects_per_account = limits.Int("objectsPerAccount", 1000000, 1, int64_t{1} << 40);
+  config.sessions_per_identity = limits.Int("sessionsPerIdentity", 2000, 2, 1000000);
   FAIRLEAD_RETURN_IF_ERROR(root.Finish());
   return config;
 }

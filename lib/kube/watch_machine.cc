@@ -268,18 +268,19 @@ Actions WatchMachine::OnWatchEnd(base::Time now) {
 
 Actions WatchMachine::OnWatchFailed(const ApiError& error, base::Time now) {
   if (watch_ != WatchPhase::kOpen && watch_ != WatchPhase::kOpening) return {};
+  const bool was_open = watch_ == WatchPhase::kOpen;
   watch_ = WatchPhase::kNone;
   if (IsRefusal(error)) {
     Refused(error, now);
   } else if (error.expired()) {
-    WatchExpired(error, now);
+    WatchExpired(error, was_open, now);
   } else {
     RetryWatch(error, now);
   }
   return Take();
 }
 
-void WatchMachine::WatchExpired(const ApiError& error, base::Time now) {
+void WatchMachine::WatchExpired(const ApiError& error, bool was_open, base::Time now) {
   const bool listing = list_.phase != ListPhase::kNone;
   after_check_ =
       listing && list_.reason != SnapshotReason::kAudit ? list_.reason : SnapshotReason::kExpired;
@@ -287,6 +288,8 @@ void WatchMachine::WatchExpired(const ApiError& error, base::Time now) {
   if (std::exchange(expired_before_, true)) {
     RetryWatch(error, now);
   } else {
+    // As after each restart of the server: no stream that was wasted.
+    if (was_open && !opened_.empty()) opened_.pop_back();
     BeginCheck();
   }
 }

@@ -22,7 +22,8 @@ struct WatchOptions {
   // jittered by a quarter.
   base::Duration forbidden_retry = base::seconds(30);
   base::Duration missing_retry = base::seconds(10);
-  int streams_per_minute = 4;  // that opened; failures to open follow `backoff`
+  int streams_per_minute = 4;  // that opened, but for those ended by a first 410; failures to open
+                               // follow `backoff`
 };
 
 // Watches one collection (resource and "" or one namespace) of one API server and keeps a caller's
@@ -159,7 +160,7 @@ class WatchMachine {
   void PageDone(std::string_view list_version, base::Time now);
   void Refused(const ApiError& error, base::Time now);
   void RetryWatch(const ApiError& why, base::Time now);
-  void WatchExpired(const ApiError& error, base::Time now);
+  void WatchExpired(const ApiError& error, bool was_open, base::Time now);
   void Progress();
   void ReportState();
   Actions Take();

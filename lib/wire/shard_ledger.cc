@@ -6,7 +6,7 @@ namespace fairlead::wire {
 namespace {
 
 constexpr uint64_t kMostFlushDelayMs = 2000;
-constexpr uint64_t kLeastBeatMs = 500;
+constexpr uint64_t kLeastBeatMs = 400;
 // Four round trips at the 99th percentile of a link between two regions.
 constexpr uint32_t kNetworkAllowanceMs = 60;
 

@@ -64,7 +64,7 @@ class ShardLedger {
 uint32_t FlushDelayMs(uint32_t base_ms, size_t primaries, double load);
 
 // How often agents beat: two thousand beats a second for the whole fleet, and never faster than
-// every 500 ms.
+// every 400 ms.
 uint32_t BeatIntervalMs(size_t sessions);
 // How long silence is tolerated: three intervals, each with an allowance for the network.
 uint32_t LeaseMs(uint32_t beat_interval_ms);
