@@ -6,7 +6,7 @@ BUILD := build/$(PRESET)
 JOBS ?= $(shell nproc)
 -include Makefile.local
 
-.PHONY: help deps configure build unit test check charts docs image e2e chaos cluster mutants fuzz bench fmt tidy asan tsan clean demo preflight model
+.PHONY: help deps configure build unit test check charts docs image e2e chaos cluster mutants fuzz bench bench-rivals fmt tidy asan tsan clean demo preflight model
 
 help: ## print this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -70,6 +70,12 @@ bench: deps ## measure the release build beside a floor (BENCH="B1 B3" names som
 	@cmake --build build/release -j $(JOBS) --target fairlead-agent bench-suite bench-floor bench-rows
 	@$(if $(filter-out B9,$(or $(BENCH),B1)),build/release/bin/bench-suite $(filter-out B9,$(BENCH)))
 	@$(if $(filter B9,$(or $(BENCH),B9)),build/release/bin/bench-rows)
+
+bench-rivals: deps ## build the Go rivals (R1a, R1b) and measure B1 and B3 beside them (PAIRS=5)
+	@cmake --preset release > /dev/null
+	@cmake --build build/release -j $(JOBS) --target fairlead-agent bench-suite
+	@tools/bench/rivals build/release/bin/bench-rivals
+	@build/release/bin/bench-suite --pairs $(or $(PAIRS),5) --beside R1a,R1b $(filter B1 B3,$(BENCH))
 
 tidy: configure ## clang-tidy over what differs from main (ALL=1: over everything)
 	@cmake --build $(BUILD) -j $(JOBS) --target fairlead_api_grpc

@@ -7,14 +7,15 @@
 
 namespace fairlead::bench {
 
-// What the floor pipe puts into a message's bytes, one event after the other: five fields, each
-// with its length before it.
+// What the floor pipe and the rivals (bench/rivals) put into a message's bytes, one event after the
+// other: six fields, each with its length before it.
 struct FloorEvent {
+  std::string_view type;  // ADDED, MODIFIED, DELETED
   std::string_view name_space;
   std::string_view name;
   std::string_view uid;
   std::string_view resource_version;
-  std::string_view frame;  // the whole line of the watch
+  std::string_view object;  // of the floor pipe: the whole line of the watch
 };
 
 inline void AppendField(std::string_view field, std::string* out) {
@@ -24,8 +25,8 @@ inline void AppendField(std::string_view field, std::string* out) {
 }
 
 inline void AppendFloorEvent(const FloorEvent& event, std::string* out) {
-  for (const std::string_view field :
-       {event.name_space, event.name, event.uid, event.resource_version, event.frame}) {
+  for (const std::string_view field : {event.type, event.name_space, event.name, event.uid,
+                                       event.resource_version, event.object}) {
     AppendField(field, out);
   }
 }
@@ -43,9 +44,9 @@ inline bool TakeField(std::string_view* from, std::string_view* field) {
 
 // False at the end, or when what is left is no event.
 inline bool TakeFloorEvent(std::string_view* from, FloorEvent* event) {
-  return TakeField(from, &event->name_space) && TakeField(from, &event->name) &&
-         TakeField(from, &event->uid) && TakeField(from, &event->resource_version) &&
-         TakeField(from, &event->frame);
+  return TakeField(from, &event->type) && TakeField(from, &event->name_space) &&
+         TakeField(from, &event->name) && TakeField(from, &event->uid) &&
+         TakeField(from, &event->resource_version) && TakeField(from, &event->object);
 }
 
 }  // namespace fairlead::bench

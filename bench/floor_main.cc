@@ -110,14 +110,13 @@ class Pipe {
   void Line(std::string_view line) {
     simdjson::ondemand::document document;
     FloorEvent event;
-    std::string_view type;
     simdjson::ondemand::object metadata;
     if (parser_.iterate(line.data(), line.size(), line.size() + simdjson::SIMDJSON_PADDING)
                 .get(document) != simdjson::SUCCESS ||
-        document["type"].get(type) != simdjson::SUCCESS) {
+        document["type"].get(event.type) != simdjson::SUCCESS) {
       Die("a line that cannot be read");
     }
-    if (type == "BOOKMARK") return uplink_->Flush();
+    if (event.type == "BOOKMARK") return uplink_->Flush();
     if (document["object"]["metadata"].get(metadata) != simdjson::SUCCESS ||
         metadata["name"].get(event.name) != simdjson::SUCCESS ||
         metadata["namespace"].get(event.name_space) != simdjson::SUCCESS ||
@@ -125,7 +124,7 @@ class Pipe {
         metadata["resourceVersion"].get(event.resource_version) != simdjson::SUCCESS) {
       Die("an object without metadata");
     }
-    event.frame = line;
+    event.object = line;
     uplink_->Add(event);
   }
 

@@ -1,6 +1,7 @@
 #include "bench/run.h"
 
 #include <chrono>
+#include <initializer_list>
 #include <thread>
 #include <vector>
 
@@ -66,7 +67,45 @@ void AwaitFull(const ReplayApi& api, const Workload& workload) {
   }
 }
 
+std::vector<std::string> CommandOf(const RunOptions& options, Who who, int api_port,
+                                   int sink_port) {
+  std::vector<std::string> command = options.wrap;
+  const auto add = [&command](std::initializer_list<std::string> words) {
+    command.insert(command.end(), words);
+  };
+  switch (who) {
+    case Who::kAgent:
+      add({options.bin + "/fairlead-agent", "--config", options.dir + "/agent.yaml"});
+      break;
+    case Who::kFloor:
+      add({options.bin + "/bench-floor", std::to_string(api_port), std::to_string(sink_port),
+           options.dir});
+      break;
+    case Who::kDynamic:
+    case Who::kTyped:
+      add({options.bin + "/bench-rivals", "--mode", who == Who::kTyped ? "typed" : "dynamic",
+           "--kubeconfig", options.dir + "/kubeconfig", "--sink", StrCat("127.0.0.1:", sink_port),
+           "--ca", options.dir + "/ca.crt", "--identity", options.dir + "/identity"});
+      break;
+  }
+  return command;
+}
+
 }  // namespace
+
+const char* NameOf(Who who) {
+  switch (who) {
+    case Who::kAgent:
+      return "agent";
+    case Who::kFloor:
+      return "floor";
+    case Who::kDynamic:
+      return "R1a";
+    case Who::kTyped:
+      return "R1b";
+  }
+  return "";
+}
 
 absl::StatusOr<RunResult> RunOnce(const RunOptions& options, const Workload& workload, Who who) {
   ReplayApi api(workload);
@@ -86,16 +125,10 @@ absl::StatusOr<RunResult> RunOnce(const RunOptions& options, const Workload& wor
   } stop{&loop};
   FAIRLEAD_ASSIGN_OR_RETURN(const auto grpc, endpoint::GrpcServer::Start(listen, &sink, &loop));
 
-  std::vector<std::string> command = {options.bin + "/bench-floor", std::to_string(server->port()),
-                                      std::to_string(grpc->port()), options.dir};
-  if (who == Who::kAgent) {
-    FAIRLEAD_RETURN_IF_ERROR(WriteAgentFiles(options.dir, server->port(), grpc->port()));
-    command = {options.bin + "/fairlead-agent", "--config", options.dir + "/agent.yaml"};
-  }
-  command.insert(command.begin(), options.wrap.begin(), options.wrap.end());
-  FAIRLEAD_ASSIGN_OR_RETURN(
-      const auto subject,
-      Subject::Start(command, options.dir + (who == Who::kAgent ? "/agent.log" : "/floor.log")));
+  FAIRLEAD_RETURN_IF_ERROR(WriteAgentFiles(options.dir, server->port(), grpc->port()));
+  FAIRLEAD_ASSIGN_OR_RETURN(const auto subject,
+                            Subject::Start(CommandOf(options, who, server->port(), grpc->port()),
+                                           StrCat(options.dir, "/", NameOf(who), ".log")));
 
   RunResult result;
   FAIRLEAD_RETURN_IF_ERROR(
@@ -119,6 +152,8 @@ absl::StatusOr<RunResult> RunOnce(const RunOptions& options, const Workload& wor
   result.event_micros = micros / static_cast<double>(workload.events);
   result.wall_seconds = wall.count();
   result.peak_kib = subject->PeakKib();
+  result.resident_kib = subject->ResidentKib();
+  result.events = workload.events;
   result.changes = sink.Now().changes;
   result.payload_bytes = sink.Now().payload_bytes;
   return result;

@@ -9,13 +9,15 @@
 
 namespace fairlead::bench {
 
-enum class Who { kAgent, kFloor };
+// The agent; the floor pipe; a Go agent with a dynamic informer (R1a), with a typed one (R1b).
+enum class Who { kAgent, kFloor, kDynamic, kTyped };
+const char* NameOf(Who who);
 
 struct RunOptions {
-  std::string bin;                // folder of fairlead-agent and bench-floor
+  std::string bin;                // folder of fairlead-agent, bench-floor, bench-rivals
   std::string dir;                // of WriteCertificates(); also takes configuration and logs
   std::vector<std::string> wrap;  // before the subject's command: a profiler
-  // The sink acks nothing until the subject has stopped taking events.
+  // The sink acks the agent nothing until it has stopped taking events.
   bool stall = false;
   int64_t deadline_ms = 600'000;  // of the sync, and again of the events
 };
@@ -26,6 +28,8 @@ struct RunResult {
   double wall_seconds = 0;     // of the events
   int64_t sync_peak_kib = 0;   // highest resident memory until the end of the sync
   int64_t peak_kib = 0;        // ... and of the whole run
+  int64_t resident_kib = 0;    // at its end
+  uint64_t events = 0;         // that the workload had
   uint64_t changes = 0;        // that arrived
   uint64_t payload_bytes = 0;  // all batches, as on the wire
 };

@@ -97,7 +97,7 @@ void Sink::OnChangesMessage(Changes* changes, const v1::ChangesUp& message) {
   if (message.has_batch()) return OnBatch(changes, message.batch());
   v1::ChangesDown down;
   if (message.has_open()) {
-    if (term_ == 0) return;  // the floor pipe
+    if (term_ == 0) return;  // the floor pipe, a rival
     v1::Positions* positions = down.mutable_positions();
     positions->set_account_uid(kAccount);
     positions->set_store_epoch(1);
@@ -150,10 +150,11 @@ void Sink::EnterFloor(const std::string& payload) {
   std::string_view rest = payload;
   FloorEvent event;
   while (TakeFloorEvent(&rest, &event)) {
-    const bool change = event.frame.find(R"({"type":"MODIFIED")") == 0;
-    ledger_.Object(event.name, event.uid, event.resource_version, event.frame, change);
+    if (event.type == "DELETED") ledger_.Fault("a delete nobody asked for");
+    ledger_.Object(event.name, event.uid, event.resource_version, event.object,
+                   event.type == "MODIFIED");
   }
-  if (!rest.empty()) ledger_.Fault("a message of the floor pipe is broken");
+  if (!rest.empty()) ledger_.Fault("a message is broken");
   snapshot_ended_ = true;
 }
 

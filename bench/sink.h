@@ -19,7 +19,7 @@ namespace fairlead::bench {
 // The endpoint's end of the agent protocol without a store: grants the one account "bench" (all
 // pods) to whoever claims it, gives no positions, admits every snapshot, wants nothing, acks each
 // batch at once with the credit the endpoint gives by default, and enters what came into a ledger.
-// It takes the floor pipe's batches as well, which it does not ack.
+// It takes the messages of the floor pipe and of the rivals as well, which it does not ack.
 //
 // The AgentService part and HoldAcks() are on the loop; Now() and the waits are any thread's.
 class Sink : public wire::AgentService {
