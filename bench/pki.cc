@@ -41,4 +41,14 @@ absl::Status WriteCertificates(const std::string& dir) {
   return WriteFile(identity + "/tls.key", client.key_pem);
 }
 
+absl::Status WriteKubeconfig(const std::string& dir, int port) {
+  return WriteFile(dir + "/kubeconfig",
+                   base::StrCat("apiVersion: v1\nkind: Config\ncurrent-context: bench\nclusters:\n"
+                                "  - {name: bench, cluster: {server: \"https://127.0.0.1:",
+                                port, "\", certificate-authority: ca.crt}}\nusers:\n",
+                                "  - {name: bench, user: {client-certificate: identity/tls.crt, "
+                                "client-key: identity/tls.key}}\ncontexts:\n",
+                                "  - {name: bench, context: {cluster: bench, user: bench}}\n"));
+}
+
 }  // namespace fairlead::bench

@@ -11,6 +11,9 @@ namespace fairlead::bench {
 // which says spiffe://bench/agent/bench.
 absl::Status WriteCertificates(const std::string& dir);
 
+// DIR/kubeconfig of the server on that port of 127.0.0.1, for the client of WriteCertificates().
+absl::Status WriteKubeconfig(const std::string& dir, int port);
+
 absl::Status WriteFile(const std::string& path, const std::string& text);
 
 }  // namespace fairlead::bench

@@ -19,14 +19,7 @@ namespace {
 using base::StrCat;
 
 absl::Status WriteAgentFiles(const std::string& dir, int api_port, int sink_port) {
-  FAIRLEAD_RETURN_IF_ERROR(
-      WriteFile(dir + "/kubeconfig",
-                StrCat("apiVersion: v1\nkind: Config\ncurrent-context: bench\nclusters:\n"
-                       "  - {name: bench, cluster: {server: \"https://127.0.0.1:",
-                       api_port, "\", certificate-authority: ca.crt}}\nusers:\n",
-                       "  - {name: bench, user: {client-certificate: identity/tls.crt, "
-                       "client-key: identity/tls.key}}\ncontexts:\n",
-                       "  - {name: bench, context: {cluster: bench, user: bench}}\n")));
+  FAIRLEAD_RETURN_IF_ERROR(WriteKubeconfig(dir, api_port));
   return WriteFile(dir + "/agent.yaml",
                    StrCat("endpoints: [\"127.0.0.1:", sink_port, "\"]\nserverName: localhost\n",
                           "trustBundleFile: \"", dir, "/ca.crt\"\nidentity: {name: bench, dir: \"",

@@ -16,7 +16,7 @@ import traceback
 from bench.live import meter
 from bench.live.rig import Rig
 
-MODULES = {"B5": "b5_freshness", "B6": "b6_restart"}
+MODULES = {"B2": "b2_trickle", "B4": "b4_cold_sync", "B5": "b5_freshness", "B6": "b6_restart", "B10": "b10_wire"}
 SECONDS = 355  # each may take
 
 

@@ -84,6 +84,7 @@ def _restart(rig, ours, names, share, forced_410=False):
     if forced_410:
         rig.plane.compact()
         rig.plane.restart()
+        rig.api.call("GET", "/version")  # connects anew
     audit = rig.plane.audit_size()
     used = 0.0 if "agent" in names else _agent_cpu(ours)
     begun = time.monotonic()

@@ -1,5 +1,7 @@
 """What live benchmarks run on: a real API server with pods, a real PostgreSQL that syncs to disk, an endpoint, an agent."""
 import contextlib
+import http.client
+import re
 
 from bench.live import seed
 from e2e.support import system, verdict
@@ -29,6 +31,17 @@ class Rig:
     def server_pids(self):
         """{name: process id}"""
         return {name: int((self.plane.directory / f"{name}.pid").read_text()) for name in ("apiserver", "etcd")}
+
+    def raw_pages(self, path, page=500):
+        """The bytes of each page of a list as the server sends it, over one connection; nothing is decoded but the token."""
+        connection, token = http.client.HTTPSConnection(self.api.host, context=self.api.context, timeout=60), ""
+        with contextlib.closing(connection):
+            while token is not None:
+                connection.request("GET", f"{path}?limit={page}&continue={token}")
+                body = connection.getresponse().read()
+                yield body
+                found = re.search(rb'"continue":"([^"]*)"', body[:2000])
+                token = found.group(1).decode() if found else None
 
     @contextlib.contextmanager
     def ours(self, **more):
