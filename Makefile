@@ -65,11 +65,15 @@ fuzz: deps ## build the fuzzers and run each for SECONDS (default 20)
 	@cmake --build build/fuzz -j $(JOBS) --target fuzzers
 	@tools/check/fuzz.sh build/fuzz $(or $(SECONDS),20)
 
-bench: deps ## measure the release build beside a floor (BENCH="B1 B3" names some, else all)
+LIVE := $(filter B2 B4 B5 B6 B7 B10,$(BENCH))
+bench: deps ## measure the release build beside a floor (BENCH="B1 B3" names some; B2 B4 B5 B6 B7 B10 need a real API server: LIVE_OPTIONS)
 	@cmake --preset release > /dev/null
-	@cmake --build build/release -j $(JOBS) --target fairlead-agent bench-suite bench-floor bench-rows
-	@$(if $(filter-out B9,$(or $(BENCH),B1)),build/release/bin/bench-suite $(filter-out B9,$(BENCH)))
+	@cmake --build build/release -j $(JOBS) --target fairlead-agent bench-suite bench-floor bench-rows $(if $(LIVE),fairlead-endpoint bench-replay)
+	@$(if $(filter B1 B3,$(or $(BENCH),B1)),build/release/bin/bench-suite $(filter B1 B3,$(BENCH)))
 	@$(if $(filter B9,$(or $(BENCH),B9)),build/release/bin/bench-rows)
+	@$(if $(LIVE),tools/cluster/build kube-apiserver etcd kubectl)
+	@$(if $(filter B2,$(LIVE)),tools/bench/rivals build/release/bin/bench-rivals)
+	@$(if $(LIVE),"$(FAIRLEAD_CACHE)/venv/bin/python" -m bench.live $(LIVE_OPTIONS) $(LIVE))
 
 bench-rivals: deps ## build the Go rivals (R1a, R1b) and measure B1 and B3 beside them (PAIRS=5)
 	@cmake --preset release > /dev/null

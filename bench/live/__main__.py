@@ -1,4 +1,4 @@
-"""usage: python -m bench.live [--pods N] [--seconds N] [--rounds N] [--keep] B2|B4|B5|B6|B7|B10...
+"""usage: python -m bench.live [--pods N] [--seconds N] [--rounds N] [--faults N] [--only FAULT] [--keep] B2|B4|B5|B6|B7|B10...
 
 Benchmarks on a real API server, a real database and the real programs; docs/benchmarks.md says what each measures. Ends with one
 line for each number. A benchmark whose ledger or verdict fails has no numbers.
@@ -16,7 +16,7 @@ import traceback
 from bench.live import meter
 from bench.live.rig import Rig
 
-MODULES = {"B2": "b2_trickle", "B4": "b4_cold_sync", "B5": "b5_freshness", "B6": "b6_restart", "B10": "b10_wire"}
+MODULES = {"B2": "b2_trickle", "B4": "b4_cold_sync", "B5": "b5_freshness", "B6": "b6_restart", "B7": "b7_failover", "B10": "b10_wire"}
 SECONDS = 355  # each may take
 
 
@@ -26,6 +26,9 @@ def parse():
     parser.add_argument("--pods", type=int, default=0, help="0: as many as the benchmark says")
     parser.add_argument("--seconds", type=float, default=20, help="each load lasts so long")
     parser.add_argument("--rounds", type=int, default=2, help="of those that take turns with something else")
+    parser.add_argument("--faults", type=int, default=20, help="B7: how many of each")
+    parser.add_argument("--only", default="", help="B7: the name of one fault")
+    parser.add_argument("--seed", type=int, default=7, help="B7")
     parser.add_argument("--keep", action="store_true", help="keep logs also when nothing failed")
     return parser.parse_args()
 
@@ -36,9 +39,11 @@ def end(number, _):
 
 def run(name, pods, options, directory, say):
     """Its lines; raises when it has none."""
+    module = importlib.import_module(f"bench.live.{MODULES[name]}")
+    if getattr(module, "ALONE", False):
+        return module.run(options, say)
     signal.alarm(SECONDS)
     (directory / name).mkdir()
-    module = importlib.import_module(f"bench.live.{MODULES[name]}")
     options.pods = pods or getattr(module, "PODS", 10_000)
     rig = Rig(directory / name, options, say)
     try:

@@ -42,7 +42,7 @@ def run(rig):
             p50, p99 = meter.percentile(found, 50), meter.percentile(found, 99)
             goals = f"goals 4 and 25: {meter.met(p50 <= GOAL_P50)}, {meter.met(p99 <= GOAL_P99)}"
             lines.append(f"B5 freshness at {rate}/s: {len(found)} writes, answer to row p50/p99/max {meter.latencies(found)} ms; "
-                         f"bare commit {meter.latencies(bare)} ms; {goals}; sent late by {1000 * max(one.late for one in written):.0f} ms at most")
+                         f"bare commit {meter.latencies(bare)} ms; {goals}; a look every {1000 * follower.pause:.1f} ms, sent late by {1000 * max(one.late for one in written):.0f} ms at most")
             rig.say(lines[-1])
         compared = ours.verdict(rig.api, at_least=rig.options.pods)
         lines.append(f"B5 ledger: 0 lost, 0 twice, 0 backwards; verdict: {compared} objects equal")

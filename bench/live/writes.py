@@ -93,16 +93,17 @@ def _follow(url, ready, stop, out):
     cursor = connection.cursor()
     kind = cursor.execute("SELECT id FROM kinds WHERE resource = 'pods' AND shard > 0").fetchone()[0]
     newest = cursor.execute("SELECT coalesce(max(seq), 0) FROM objects WHERE kind = %s", (kind,)).fetchone()[0]
-    seen = []
+    seen, looks, begun = [], 0, time.monotonic()
     ready.set()
     while not stop.is_set():
         rows = cursor.execute("SELECT name, resource_version, seq FROM objects WHERE kind = %s AND seq > %s", (kind, newest), prepare=True).fetchall()
         now = time.monotonic()
+        looks += 1
         for name, version, seq in rows:
             seen.append(Row(name, int(version), seq, now))
             newest = max(newest, seq)
         time.sleep(_PAUSE)
-    out.send(seen)
+    out.send((seen, (time.monotonic() - begun) / looks))
 
 
 class Follower:
@@ -113,7 +114,7 @@ class Follower:
         self._ready, self._stop = _PROCESSES.Event(), _PROCESSES.Event()
         self._here, there = _PROCESSES.Pipe(False)
         self._process = _PROCESSES.Process(target=_follow, args=(str(url), self._ready, self._stop, there), daemon=True)
-        self.rows = []
+        self.rows, self.pause = [], 0.0  # the latter: seconds from one look to the next
 
     def __enter__(self):
         self._process.start()
@@ -122,7 +123,7 @@ class Follower:
 
     def __exit__(self, *_):
         self._stop.set()
-        self.rows = self._here.recv()
+        self.rows, self.pause = self._here.recv()
         self._process.join()
 
 
