@@ -1,6 +1,7 @@
 """B2: CPU of ours and of the Go rivals while little or nothing happens, one after the other at the same API server."""
 import contextlib
 import time
+from typing import NamedTuple
 
 from bench.live import meter, seed, writes
 from bench.live.sink import Sink
@@ -47,17 +48,24 @@ def _rival(rig, name):
     assert not faults and objects == listed, f"{name}: ledger broken: {faults[:3]}, {len(objects)} objects"
 
 
+class Cost(NamedTuple):
+    used: float     # percent of a core without events, else microseconds an event
+    wakeups: float  # a second
+
+
 def _measure(rig, pid, number):
-    """{rate: microseconds an event; 0: percent of a core}"""
+    """{rate: Cost}"""
     time.sleep(SETTLE)
-    before, begun = meter.cpu(pid), time.monotonic()
-    time.sleep(IDLE)
-    found = {0: 100 * (meter.cpu(pid) - before) / (time.monotonic() - begun)}
-    for rate in RATES:
-        before = meter.cpu(pid)
-        written = writes.write(rig.plane.kubeconfig, rig.options.pods, rate, rig.options.seconds, 1000 * number + rate)
-        time.sleep(0.5)
-        found[rate] = 1e6 * (meter.cpu(pid) - before) / len(written)
+    found = {}
+    for rate in (0,) + RATES:
+        before, woken, begun = meter.cpu(pid), meter.wakeups(pid), time.monotonic()
+        if rate:
+            written = writes.write(rig.plane.kubeconfig, rig.options.pods, rate, rig.options.seconds, 1000 * number + rate)
+            time.sleep(0.5)
+        else:
+            time.sleep(IDLE)
+        used, seconds = meter.cpu(pid) - before, time.monotonic() - begun
+        found[rate] = Cost(1e6 * used / len(written) if rate else 100 * used / seconds, (meter.wakeups(pid) - woken) / seconds)
     return found
 
 
@@ -68,16 +76,17 @@ def run(rig):
             with _our_agent(rig) if name == OURS else _rival(rig, name) as pid:
                 results[name].append(_measure(rig, pid, number))
             one = results[name][-1]
-            rig.say(f"B2 {name}: idle {one[0]:.3f} % of a core, " + ", ".join(f"{one[rate]:.0f} us an event at {rate}/s" for rate in RATES))
+            rig.say(f"B2 {name}: idle {one[0].used:.3f} % of a core, " + ", ".join(f"{one[rate].used:.0f} us an event at {rate}/s" for rate in RATES))
         order.reverse()
     lines = []
     for rate in (0,) + RATES:
-        of = {name: [one[rate] for one in results[name]] for name in results}
+        of = {name: [one[rate].used for one in results[name]] for name in results}
         what, unit = ("idle", "%") if rate == 0 else (f"{rate} events/s", "us")
         line = f"B2 {what}: " + ", ".join(f"{name} {meter.spread(values, unit, 3 if rate == 0 else 0)}" for name, values in of.items())
         ours = meter.median(of[OURS])
         for name, goal in GOALS.items():
             times = meter.median(of[name]) / ours
             line += f"; {name} {times:.1f} times ours" + (f", goal {goal}: {meter.met(times >= goal)}" if rate else "")
+        line += "; wake-ups/s " + ", ".join(f"{name} {meter.median([one[rate].wakeups for one in results[name]]):.0f}" for name in results)
         lines.append(line + (f"; goal < {GOAL_IDLE} %: {meter.met(ours < GOAL_IDLE)}" if rate == 0 else ""))
     return lines + ["B2 ledger: rows equal the lists, and the rivals' last versions do"]

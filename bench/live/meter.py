@@ -1,6 +1,7 @@
 """CPU time of processes, and how numbers are told."""
 import os
 import pathlib
+import re
 import time
 
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -17,6 +18,12 @@ def cpu_of_family(pid):
     own = sum(int(field) for field in fields[11:15]) / _TICK  # utime, stime, and those of children that were waited for
     children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return own + sum(cpu_of_family(int(child)) for child in children)
+
+
+def wakeups(pid):
+    """How often its threads that live began to run again after they had waited."""
+    status = (file.read_text() for file in pathlib.Path(f"/proc/{pid}/task").glob("*/status"))
+    return sum(int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", one, re.MULTILINE).group(1)) for one in status)
 
 
 def percentile(values, percent):
