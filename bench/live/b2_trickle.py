@@ -20,7 +20,7 @@ def _our_agent(rig):
     with rig.ours() as ours:
         ours.start_agent()
         ours.wait_synced()
-        yield ours.pids["agent"]
+        yield ours.agent.process.process.pid
         time.sleep(1)
         ours.verdict(rig.api, at_least=rig.options.pods)
 

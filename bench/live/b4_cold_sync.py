@@ -41,27 +41,21 @@ def _bare_copy(url):
     return seconds
 
 
-def _used(ours, servers):
-    seconds = {name: meter.cpu(pid) for name, pid in servers.items()}
-    seconds["endpoint"] = meter.cpu(ours.pids["endpoint"])
-    seconds["database"] = meter.cpu_of_family(ours.pids["database"])
-    return seconds
-
-
 def _sync(ours, servers, pods):
     """Seconds from the start of the agent's process until the list is committed, and CPU seconds by process."""
-    before, begun = {name: meter.cpu(pid) for name, pid in servers.items()}, time.monotonic()
-    before |= {"endpoint": meter.cpu(ours.endpoint.process.process.pid), "database": meter.cpu_of_family(ours.database.process.process.pid)}
+    def used():
+        seconds = {name: meter.cpu(pid) for name, pid in (servers | {"endpoint": ours.endpoint.process.process.pid}).items()}
+        return seconds | {"database": meter.cpu_of_family(ours.database.process.process.pid)}
+    before, begun = used(), time.monotonic()
     ours.start_agent()
     ours.wait_synced()
     seconds = time.monotonic() - begun
-    used = {name: value - before[name] for name, value in _used(ours, servers).items()}
-    used["agent"] = meter.cpu(ours.pids["agent"])
+    spent = {name: value - before[name] for name, value in used().items()} | {"agent": meter.cpu(ours.agent.process.process.pid)}
     connection = verdict.open_database(ours.database.url)
     count = connection.execute("SELECT count(*) FROM objects").fetchone()[0]
     connection.close()
     assert count == pods, f"{count} rows for {pods} pods"
-    return seconds, used
+    return seconds, spent
 
 
 def _line(name, pods, synced, listed, copied, goal_seconds):

@@ -54,7 +54,7 @@ def _change(api, first, count):
 
 
 def _agent_cpu(ours, before=0.0):
-    return meter.cpu(ours.pids["agent"]) - before
+    return meter.cpu(ours.agent.process.process.pid) - before
 
 
 class _Rows:

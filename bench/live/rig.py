@@ -80,12 +80,6 @@ class Ours:
         self.agent = system.Agent(self.directory / "agent", self.endpoint, IDENTITY, ACCOUNT, kubeconfig or self._kubeconfig, _AGENT_PORT, address)
         self._close.callback(self.agent.kill)
 
-    @property
-    def pids(self):
-        """{name: process id}; the database's is that of its family's first."""
-        return {"agent": self.agent.process.process.pid, "endpoint": self.endpoint.process.process.pid,
-                "database": self.database.process.process.pid}
-
     def watch(self):
         """What the endpoint says of the pods; None: nothing yet."""
         watches = self.endpoint.get(f"/v1/accounts/{ACCOUNT}/freshness")["watches"]

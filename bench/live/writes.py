@@ -48,8 +48,8 @@ class _Plan:
             return (self._due, self._order[self._count % len(self._order)]) if self._due < self._until else None
 
 
-def _write(kubeconfig, plan, out):
-    api, done, started = Api(kubeconfig), [], time.monotonic() + 0.2
+def _write(kubeconfig, load, out):
+    api, plan, done, started = Api(kubeconfig), _Plan(*load), [], time.monotonic() + 0.2
     numbers = random.Random()
 
     def run():
@@ -58,7 +58,8 @@ def _write(kubeconfig, plan, out):
             due, pod = started + taken[0], taken[1]
             time.sleep(max(0.0, due - time.monotonic()))
             late = time.monotonic() - due
-            answer = api.call("PATCH", f"{seed.PATH}/{seed.name_of(pod)}", {"metadata": {"annotations": {"live/nonce": f"{numbers.getrandbits(128):032x}"}}},
+            nonce = f"{numbers.getrandbits(128):032x}"
+            answer = api.call("PATCH", f"{seed.PATH}/{seed.name_of(pod)}", {"metadata": {"annotations": {"live/nonce": nonce}}},
                               "application/merge-patch+json")
             answered = time.monotonic()
             metadata = answer["metadata"]
@@ -75,17 +76,12 @@ def _write(kubeconfig, plan, out):
 def write(kubeconfig, pods, rate, seconds, number):
     """Merge patches of one annotation, `rate` a second for so long: [Write]. `number` makes the order."""
     here, there = _PROCESSES.Pipe(False)
-    plan = (pods, rate, seconds, number)
-    process = _PROCESSES.Process(target=_write_planned, args=(str(kubeconfig), plan, there), daemon=True)
+    process = _PROCESSES.Process(target=_write, args=(str(kubeconfig), (pods, rate, seconds, number), there), daemon=True)
     process.start()
     there.close()
     done = here.recv()  # EOFError: the process died
     process.join()
     return done
-
-
-def _write_planned(kubeconfig, plan, out):
-    _write(kubeconfig, _Plan(*plan), out)
 
 
 def _follow(url, ready, stop, out):
