@@ -31,6 +31,7 @@ class Request(NamedTuple):
     verb: str
     resource: str
     uri: str
+    code: int
 
     @property
     def full_list(self):
@@ -46,8 +47,8 @@ def read_audit(file, since=0):
             log.seek(since - 1)
             log.readline()
         lines = [json.loads(line) for line in log if line.endswith("\n")]
-    return [Request(line["user"]["username"], line["verb"], line.get("objectRef", {}).get("resource", ""), line["requestURI"])
-            for line in lines]
+    return [Request(line["user"]["username"], line["verb"], line.get("objectRef", {}).get("resource", ""), line["requestURI"],
+                    line.get("responseStatus", {}).get("code", 0)) for line in lines]
 
 
 def wait_for(what, condition, seconds=20, pause=0.05):
@@ -100,6 +101,20 @@ class ControlPlane:
                 return json.load(answer)
         newest = ask("range", {"key": "AA=="})["header"]["revision"]
         ask("compaction", {"revision": newest, "physical": True})
+
+    def back_up(self):
+        """etcd's files as they are now; all is stopped for it."""
+        self._run("down")
+        shutil.rmtree(self.directory / "backup", ignore_errors=True)
+        shutil.copytree(self.directory / "etcd", self.directory / "backup")
+        self._run("up", str(self.port))
+
+    def restore(self):
+        """As it was when it was backed up, its versions included."""
+        self._run("down")
+        shutil.rmtree(self.directory / "etcd")
+        shutil.copytree(self.directory / "backup", self.directory / "etcd")
+        self._run("up", str(self.port))
 
     def down(self):
         self._run("down")
