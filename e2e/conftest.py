@@ -39,13 +39,13 @@ def api(plane):
 
 
 class Setup:
-    """An endpoint and agents over one account; one for each test module."""
+    """An endpoint and agents over one account; one for each test module. `more`: lines of the endpoint's configuration."""
 
-    def __init__(self, work, plane, name, plaintext=False, database_url=""):
+    def __init__(self, work, plane, name, plaintext=False, database_url="", more=""):
         self.plane, self.name = plane, name
         self.directory = work / name
         self.port = next(_ports)
-        self.endpoint = system.Endpoint(self.directory / "endpoint", self.port, plaintext, database_url)
+        self.endpoint = system.Endpoint(self.directory / "endpoint", self.port, plaintext, database_url, more=more)
         self.endpoint.put_account("prod", "agent-1", SCOPE)
         self.agents = []
 
@@ -53,10 +53,10 @@ class Setup:
     def database(self):
         return self.endpoint.database
 
-    def add_agent(self, kubeconfig=None, address=None):
+    def add_agent(self, kubeconfig=None, address=None, more=""):
         number = len(self.agents)
         agent = system.Agent(self.directory / f"agent-{number}", self.endpoint, "agent-1", "prod",
-                             kubeconfig or self.plane.agent_kubeconfig, self.port + 2 + number, address)
+                             kubeconfig or self.plane.agent_kubeconfig, self.port + 2 + number, address, more=more)
         self.agents.append(agent)
         return agent
 

@@ -62,13 +62,20 @@ def wait_for(what, condition, seconds=20, pause=0.05):
         time.sleep(pause)
 
 
+def peak_memory(program):
+    """Bytes, the most that an agent's or an endpoint's process had in memory so far."""
+    status = pathlib.Path(f"/proc/{program.process.process.pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) << 10
+
+
 class ControlPlane:
-    def __init__(self, directory, port, env=None):
-        self.directory, self.port = pathlib.Path(directory), port
+    def __init__(self, directory, port, env=None, flags=""):
+        self.directory, self.port, self.flags = pathlib.Path(directory), port, flags
         self._run("up", str(port), env=env)
 
     def _run(self, verb, *more, env=None):
-        subprocess.run([ROOT / "tools/cluster/loopback", verb, self.directory, *more], check=True, env=env)
+        subprocess.run([ROOT / "tools/cluster/loopback", verb, self.directory, *more], check=True,
+                       env=dict(env or os.environ, APISERVER_FLAGS=self.flags))
 
     @property
     def kubeconfig(self):

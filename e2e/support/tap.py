@@ -31,8 +31,9 @@ class Tap(grpc.GenericRpcHandler):
 
     def __init__(self, port, target, directory):
         self.wire = wire_classes(directory)
-        self.messages, self.payloads, self.undecoded = [], [], 0
         self._lock = threading.Lock()
+        self.undecoded = 0
+        self.clear()
         self._types = {("Enroll", "up"): self.wire.EnrollRequest, ("Enroll", "down"): self.wire.EnrollResponse,
                        ("Control", "up"): self.wire.ControlUp, ("Control", "down"): self.wire.ControlDown,
                        ("Changes", "up"): self.wire.ChangesUp, ("Changes", "down"): self.wire.ChangesDown}
@@ -43,6 +44,11 @@ class Tap(grpc.GenericRpcHandler):
         self._server.add_generic_rpc_handlers((self,))
         assert self._server.add_insecure_port(f"127.0.0.1:{port}") == port
         self._server.start()
+
+    def clear(self):
+        """Forgets what passed so far. `bytes_up`: batches of agents as they were sent, since then."""
+        with self._lock:
+            self.messages, self.payloads, self.bytes_up = [], [], 0
 
     def stop(self):
         self._server.stop(grace=0).wait()
@@ -79,6 +85,7 @@ class Tap(grpc.GenericRpcHandler):
             raise
         with self._lock:
             self.messages.append((rpc, direction, message))
+            self.bytes_up += len(data) if (rpc, direction) == ("Changes", "up") else 0
             if payload is not None:
                 self.payloads.append(payload)
 
