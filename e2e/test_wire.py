@@ -7,6 +7,7 @@ import pytest
 
 from e2e.conftest import Setup
 from e2e.support import system, verdict
+from e2e.support.storm import Storm
 from e2e.support.tap import Tap, traces
 from e2e.support.system import wait_for
 
@@ -145,3 +146,21 @@ def test_the_search_reads_every_place(tapped, api, namespace):
     count = [watch_of(content["/v1/accounts/prod/freshness"], "secrets")["count"] for content in (before, found)]
     assert count[1] == count[0] + 2
     assert tapped.tap.undecoded == 0
+
+
+def test_every_batch_is_sent_once_and_acknowledged_in_order(tapped, api, namespace):
+    """While many objects change their status at once; nothing was ever sent for a second time by a timer."""
+    verdict.wait_until_equal(tapped.database, "prod", api)
+    tapped.tap.clear()
+    storm = Storm(api, namespace, writes=1500, rate=500, seed=51).start().join()
+    assert storm.failed == 0
+    verdict.wait_until_equal(tapped.database, "prod", api)
+    batches = [message.batch for rpc, way, message in tapped.tap.messages if (rpc, way) == ("Changes", "up") and message.HasField("batch")]
+    acks = [message.ack for rpc, way, message in tapped.tap.messages if (rpc, way) == ("Changes", "down") and message.HasField("ack")]
+    assert {one.term for one in batches} == {one.term for one in acks} and len({one.term for one in batches}) == 1
+    sent = [one.seq for one in batches]
+    assert sent == list(range(sent[0], sent[0] + len(sent)))
+    told = [one.seq for one in acks if one.seq >= sent[0]]
+    assert told == sorted(set(told)), "no acknowledgement comes twice"
+    assert told[-1] == sent[-1]
+    print(f"{storm.answered} writes, {len(sent)} batches, {len(told)} acknowledgements")

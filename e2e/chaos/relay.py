@@ -1,5 +1,5 @@
 """A TCP link that can be bad: relays one port of loopback to another, and on command holds bytes back in one direction or both,
-delays them, lets them drip, or resets every connection. What is held back is not lost: it arrives when the link is whole again,
+delays them, lets them drip, resets every connection, forgets those there are, or ends idle ones. What is held back is not lost: it arrives when the link is whole again,
 as TCP does it after packets were dropped."""
 import asyncio
 import socket
@@ -17,11 +17,20 @@ class Flow:
         self.open, self.delay, self.rate = True, 0.0, 0
 
 
-class Relay:
-    """`up` is from who dials to `target`. Flows may be changed by any thread, at any time. Buffers at most 1 MB a direction."""
+class _Link:
+    """A connection: the how manyth, and when a byte last passed."""
 
-    def __init__(self, loop, port, target):
-        self.port, self.target = port, target
+    def __init__(self, number, used):
+        self.number, self.used = number, used
+
+
+class Relay:
+    """`up` is from who dials to `target`. Flows may be changed by any thread, at any time. Buffers at most 1 MB a direction.
+    `idle`: seconds without a byte either way after which a connection is ended, as proxies do; 0: never."""
+
+    def __init__(self, loop, port, target, idle=0):
+        self.port, self.target, self.idle = port, target, idle
+        self.accepted = self._forgotten = 0
         self.up, self.down = Flow(), Flow()
         self._loop, self._writers = loop, set()
         self._server = loop.run(asyncio.start_server(self._serve, "127.0.0.1", port))
@@ -29,6 +38,10 @@ class Relay:
     def heal(self):
         for flow in (self.up, self.down):
             flow.open, flow.delay, flow.rate = True, 0.0, 0
+
+    def forget(self):
+        """Connections there are pass nothing any more, and neither end hears of it; new ones work."""
+        self._forgotten = self.accepted
 
     def reset(self):
         """Both ends of every connection see a reset."""
@@ -47,24 +60,37 @@ class Relay:
             return
         both = {writer, far_writer}
         self._writers |= both
+        self.accepted += 1
+        link = _Link(self.accepted, self._loop.time())
+        watch = asyncio.ensure_future(self._end_idle(link, both))
         try:
-            await asyncio.gather(self._pump(reader, far_writer, self.up), self._pump(far_reader, writer, self.down))
+            await asyncio.gather(self._pump(reader, far_writer, self.up, link), self._pump(far_reader, writer, self.down, link))
         except OSError:
             pass  # one end is gone, and so is the other
         finally:
+            watch.cancel()
             self._writers -= both
             for one in both:
                 one.transport.abort()
 
-    async def _pump(self, reader, writer, flow):
+    async def _end_idle(self, link, both):
+        while self.idle:
+            await asyncio.sleep(self.idle / 10)
+            if self._loop.time() > link.used + self.idle:
+                for one in both:
+                    one.transport.abort()
+                return
+
+    async def _pump(self, reader, writer, flow, link):
         queue = asyncio.Queue(64)
         take_in = asyncio.ensure_future(self._take_in(reader, queue))
         try:
             while True:
                 due, data = await queue.get()
                 await asyncio.sleep(max(0.0, due + flow.delay - self._loop.time()))
-                while not flow.open:
+                while not flow.open or link.number <= self._forgotten:
                     await asyncio.sleep(0.01)
+                link.used = self._loop.time()
                 if not data:
                     writer.write_eof()
                     return

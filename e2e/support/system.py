@@ -336,21 +336,23 @@ class Endpoint:
 
 
 class Agent:
-    """`address`: where it dials, when that is not the endpoint's own port; several with commas.
-    `more`: lines of configuration."""
+    """`account`: one name, or {name: kubeconfig} for several, which `kubeconfig` is for otherwise.
+    `address`: where it dials, when that is not the endpoint's own port; several with commas. `more`: lines of configuration."""
 
     def __init__(self, directory, endpoint, identity, account, kubeconfig, port, address=None, env=None, more=""):
         self.directory, self.env = pathlib.Path(directory), env
         self.directory.mkdir(parents=True, exist_ok=True)
         self.port = port
         (self.directory / "token").write_text(endpoint.enrolment_token(identity))
+        accounts = account if isinstance(account, dict) else {account: kubeconfig}
+        listed = ", ".join(f"{{name: {name}, connection: {{kubeconfigFile: {path}}}}}" for name, path in accounts.items())
         (self.directory / "agent.yaml").write_text(f"""
 endpoints: [{address or f'127.0.0.1:{endpoint.agents}'}]
 allowPlaintextLoopback: {str(endpoint.plaintext).lower()}
 serverName: 127.0.0.1
 trustBundleFile: {endpoint.directory}/ca.crt
 identity: {{name: {identity}, dir: {self.directory}/identity, tokenFile: {self.directory}/token}}
-accounts: [{{name: {account}, connection: {{kubeconfigFile: {kubeconfig}}}}}]
+accounts: [{listed}]
 health: {{address: "127.0.0.1:{port}"}}
 {more}""")
         self.process = None
