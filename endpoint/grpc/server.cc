@@ -5,6 +5,7 @@
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_credentials_options.h>
 
+#include <algorithm>
 #include <deque>
 #include <utility>
 
@@ -53,7 +54,9 @@ template <typename In, typename Out>
 class ServerStream : public grpc::ServerBidiReactor<In, Out>,
                      public std::enable_shared_from_this<ServerStream<In, Out>> {
  public:
-  explicit ServerStream(base::Loop* loop) : loop_(loop) {}
+  // `context` is the call's, and there until OnDone.
+  ServerStream(base::Loop* loop, grpc::CallbackServerContext* context, size_t max_unsent_bytes)
+      : loop_(loop), context_(context), max_unsent_bytes_(max_unsent_bytes) {}
 
   // Loop thread, after the service took the sender.
   void Attach(wire::StreamHandler<In>* handler) {
@@ -66,12 +69,20 @@ class ServerStream : public grpc::ServerBidiReactor<In, Out>,
   }
   void KeepAlive() { self_ = this->shared_from_this(); }
 
-  // Loop thread.
+  // Loop thread. Ends the stream of an agent that does not read.
   void Send(Out message) {
-    const base::MutexLock lock(mutex_);
-    if (finished_) return;
-    outgoing_.push_back(std::move(message));
-    StartWriteLocked();
+    {
+      const base::MutexLock lock(mutex_);
+      if (finished_) return;
+      unsent_bytes_ += CostOf(message);
+      outgoing_.push_back(std::move(message));
+      if (unsent_bytes_ <= max_unsent_bytes_ || outgoing_.size() == 1) return StartWriteLocked();
+      finished_ = true;
+      final_status_ = {grpc::StatusCode::RESOURCE_EXHAUSTED, "the agent does not read"};
+      outgoing_.resize(1);  // gRPC has that one
+    }
+    // A write that waits for the agent ends by nothing else.
+    context_->TryCancel();
   }
 
   // Loop thread: the owner let go.
@@ -100,7 +111,8 @@ class ServerStream : public grpc::ServerBidiReactor<In, Out>,
     {
       const base::MutexLock lock(mutex_);
       writing_ = false;
-      if (!outgoing_.empty()) outgoing_.pop_front();
+      unsent_bytes_ -= std::min(unsent_bytes_, CostOf(outgoing_.front()));
+      outgoing_.pop_front();
       if (ok) StartWriteLocked();
       if (!finished_) return;
     }
@@ -122,6 +134,8 @@ class ServerStream : public grpc::ServerBidiReactor<In, Out>,
     const base::MutexLock lock(mutex_);
     if (!finished_) this->StartRead(&incoming_);
   }
+  // With what a message costs beside its bytes.
+  static size_t CostOf(const Out& message) { return message.ByteSizeLong() + sizeof(Out) + 64; }
   void StartWriteLocked() {
     if (writing_ || finished_ || outgoing_.empty()) return;
     writing_ = true;
@@ -139,11 +153,14 @@ class ServerStream : public grpc::ServerBidiReactor<In, Out>,
   }
 
   base::Loop* const loop_;
+  grpc::CallbackServerContext* const context_;
+  const size_t max_unsent_bytes_;
   wire::StreamHandler<In>* handler_ = nullptr;  // loop thread
   In incoming_;
   std::shared_ptr<ServerStream> self_;
   base::Mutex mutex_;
-  std::deque<Out> outgoing_;
+  std::deque<Out> outgoing_;  // the first one is being written
+  size_t unsent_bytes_ = 0;
   bool writing_ = false;
   bool finished_ = false;
   grpc::Status final_status_;
@@ -163,11 +180,12 @@ class ServerSender : public wire::StreamSender<Out> {
 
 class Service : public v1::AgentService::CallbackService {
  public:
-  Service(wire::AgentService* service, base::Loop* loop, std::string trust_domain, bool plaintext)
+  Service(wire::AgentService* service, base::Loop* loop, const GrpcServerOptions& options)
       : service_(service),
         loop_(loop),
-        trust_domain_(std::move(trust_domain)),
-        plaintext_(plaintext) {}
+        trust_domain_(options.trust_domain),
+        plaintext_(options.plaintext),
+        max_unsent_bytes_(options.max_unsent_bytes) {}
 
   grpc::ServerBidiReactor<v1::ControlUp, v1::ControlDown>* Control(
       grpc::CallbackServerContext* context) override {
@@ -204,7 +222,7 @@ class Service : public v1::AgentService::CallbackService {
  private:
   template <typename In, typename Out, typename Accept>
   grpc::ServerBidiReactor<In, Out>* Open(grpc::CallbackServerContext* context, Accept accept) {
-    auto stream = std::make_shared<ServerStream<In, Out>>(loop_);
+    auto stream = std::make_shared<ServerStream<In, Out>>(loop_, context, max_unsent_bytes_);
     stream->KeepAlive();
     const wire::Peer peer = PeerOf(*context, trust_domain_, plaintext_);
     loop_->Post([stream, peer, accept] {
@@ -221,6 +239,7 @@ class Service : public v1::AgentService::CallbackService {
   base::Loop* const loop_;
   const std::string trust_domain_;
   const bool plaintext_;
+  const size_t max_unsent_bytes_;
 };
 
 class RunningServer final : public GrpcServer {
@@ -298,8 +317,7 @@ std::string AgentIdentity(std::string_view uri, std::string_view trust_domain) {
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcServerOptions& options,
                                                               wire::AgentService* service,
                                                               base::Loop* loop) {
-  auto server = std::make_unique<RunningServer>(
-      std::make_unique<Service>(service, loop, options.trust_domain, options.plaintext));
+  auto server = std::make_unique<RunningServer>(std::make_unique<Service>(service, loop, options));
   if (absl::Status status = server->Listen(options); !status.ok()) return status;
   return server;
 }

@@ -1,4 +1,5 @@
 // Both gRPC ends of the agent protocol against each other over loopback.
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -7,7 +8,7 @@
 #include <thread>
 
 #include "agent/uplink/grpc_channel.h"
-#include "api/fairlead/agent/v1/agent.pb.h"
+#include "api/fairlead/agent/v1/agent.grpc.pb.h"
 #include "endpoint/grpc/server.h"
 #include "unit/fakes/manual_loop.h"
 
@@ -24,6 +25,8 @@ struct Collector : wire::StreamHandler<In> {
   std::optional<absl::Status> closed;
 };
 
+constexpr size_t kMostUnsent = size_t{1} << 20;
+
 class GrpcStreams : public ::testing::Test, public wire::AgentService {
  protected:
   void SetUp() override {
@@ -31,6 +34,7 @@ class GrpcStreams : public ::testing::Test, public wire::AgentService {
     options.address = "127.0.0.1:0";
     options.plaintext = true;
     options.trust_domain = "test";
+    options.max_unsent_bytes = kMostUnsent;
     auto server = GrpcServer::Start(options, this, &loop_);
     ASSERT_TRUE(server.ok()) << server.status().ToString();
     server_ = *std::move(server);
@@ -144,6 +148,27 @@ TEST_F(GrpcStreams, AStoppedServerClosesEveryStream) {
   std::thread stopper([this] { server_->Stop(200); });
   EXPECT_TRUE(Await([&] { return received.closed.has_value() && up_.closed.has_value(); }));
   stopper.join();
+}
+
+TEST_F(GrpcStreams, AnAgentThatNeverReadsLosesItsStream) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  const auto stub = v1::AgentService::NewStub(
+      grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(server_->port()),
+                                grpc::InsecureChannelCredentials(), arguments));
+  grpc::ClientContext context;
+  context.AddMetadata("fairlead-identity", "agent-1");
+  const auto stream = stub->Control(&context);
+  ASSERT_TRUE(stream->Write(BeatUp(1)));
+  ASSERT_TRUE(Await([&] { return up_.messages.size() == 1; }));
+  v1::ControlDown down;
+  down.mutable_drain()->set_reason(std::string(1000, 'x'));
+  for (size_t i = 0; i < kMostUnsent / 1000 / 2; ++i) down_->Send(down);
+  loop_.Run();
+  EXPECT_FALSE(up_.closed.has_value()) << "it may be slow";
+  for (size_t i = 0; i < kMostUnsent / 1000; ++i) down_->Send(down);
+  EXPECT_TRUE(Await([&] { return up_.closed.has_value(); }));
+  context.TryCancel();
 }
 
 TEST_F(GrpcStreams, AStreamWithoutAnIdentityIsRefused) {
