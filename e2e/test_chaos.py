@@ -4,7 +4,7 @@ import sys
 
 from e2e.support.system import ROOT
 
-FAULTS, SEED = 50, 20
+FAULTS, SEED = 60, 20
 
 
 def test_a_slice_of_chaos_loses_doubles_and_invents_nothing():
