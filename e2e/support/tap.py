@@ -62,8 +62,9 @@ class Tap(grpc.GenericRpcHandler):
         rpc = method.removeprefix(SERVICE)
 
         def upwards():
+            pieces = bytearray()  # of a message in fragments
             for message in requests:
-                self._record(rpc, "up", message)
+                self._record(rpc, "up", message, pieces)
                 yield message
         own = [(key, value) for key, value in context.invocation_metadata() if key.startswith("fairlead-")]
         call = self._channel.stream_stream(method)(upwards(), metadata=own)
@@ -75,17 +76,23 @@ class Tap(grpc.GenericRpcHandler):
         except grpc.RpcError:
             context.abort(call.code(), call.details())
 
-    def _record(self, rpc, direction, data):
+    def _record(self, rpc, direction, data, pieces=None):
+        bulk = (rpc, direction) == ("Changes", "up")
         try:
             message = self._types[rpc, direction].FromString(data)
-            payload = self._payload(message.batch) if (rpc, direction) == ("Changes", "up") and message.HasField("batch") else None
+            if bulk and message.HasField("fragment"):
+                pieces += message.fragment.data
+                if message.fragment.last:
+                    message = self.wire.ChangesUp.FromString(bytes(pieces))
+                    pieces.clear()
+            payload = self._payload(message.batch) if bulk and message.HasField("batch") else None
         except Exception:  # whatever it is, the check below must not pass because of it
             with self._lock:
                 self.undecoded += 1
             raise
         with self._lock:
             self.messages.append((rpc, direction, message))
-            self.bytes_up += len(data) if (rpc, direction) == ("Changes", "up") else 0
+            self.bytes_up += len(data) if bulk else 0
             if payload is not None:
                 self.payloads.append(payload)
 
