@@ -77,12 +77,20 @@ class ServerStream : public grpc::ServerBidiReactor<In, Out>,
       unsent_bytes_ += CostOf(message);
       outgoing_.push_back(std::move(message));
       if (unsent_bytes_ <= max_unsent_bytes_ || outgoing_.size() == 1) return StartWriteLocked();
-      finished_ = true;
+      finished_ = cancelling_ = true;
       final_status_ = {grpc::StatusCode::RESOURCE_EXHAUSTED, "the agent does not read"};
       outgoing_.resize(1);  // gRPC has that one
     }
-    // A write that waits for the agent ends by nothing else.
+    // A write that waits for the agent ends by nothing else. It may have ended meanwhile: then
+    // Finish(), and with it the end of the context, is for afterwards.
+    const auto keep = this->shared_from_this();
     context_->TryCancel();
+    {
+      const base::MutexLock lock(mutex_);
+      cancelling_ = false;
+      if (writing_) return;  // OnWriteDone finishes
+    }
+    this->Finish(final_status_);
   }
 
   // Loop thread: the owner let go.
@@ -114,7 +122,7 @@ class ServerStream : public grpc::ServerBidiReactor<In, Out>,
       unsent_bytes_ -= std::min(unsent_bytes_, CostOf(outgoing_.front()));
       outgoing_.pop_front();
       if (ok) StartWriteLocked();
-      if (!finished_) return;
+      if (!finished_ || cancelling_) return;
     }
     this->Finish(final_status_);
   }
@@ -163,6 +171,7 @@ class ServerStream : public grpc::ServerBidiReactor<In, Out>,
   size_t unsent_bytes_ = 0;
   bool writing_ = false;
   bool finished_ = false;
+  bool cancelling_ = false;  // by Send()
   grpc::Status final_status_;
 };
 

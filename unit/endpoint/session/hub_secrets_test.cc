@@ -11,6 +11,7 @@ class HubSecretsTest : public HubScene {
   // What became rows, and what was refused, of a first snapshot with these two bodies.
   void SendPages(const std::string& resource, const std::string& bad) {
     auto agent = Holder();
+    agent->Ask('s');
     v1::Payload payload = PayloadOf(resource);
     AddBegin(&payload, 's');
     for (const auto& [name, body] : {std::pair<std::string, std::string>{"clean", Body("clean")},
