@@ -7,6 +7,7 @@
 #include "bench/floor_frame.h"
 #include "lib/base/hash.h"
 #include "lib/wire/codec.h"
+#include "lib/wire/fragments.h"
 
 namespace fairlead::bench {
 
@@ -33,6 +34,7 @@ struct Sink::Changes : wire::StreamHandler<v1::ChangesUp> {
   void OnClosed(const absl::Status&) override { sender.reset(); }
   Sink* owner = nullptr;
   std::unique_ptr<wire::StreamSender<v1::ChangesDown>> sender;
+  wire::FragmentJoiner fragments{size_t{4} << 20};
 };
 
 Sink::Sink(const Workload& workload) : ledger_(workload) {}
@@ -75,6 +77,7 @@ void Sink::OnControlMessage(Control* control, const v1::ControlUp& message) {
     welcome->set_beat_interval_ms(2000);
     welcome->set_lease_ms(30000);
     welcome->set_max_message_bytes(4 << 20);
+    welcome->add_features(wire::kFeaturePace);
     control->sender->Send(std::move(answer));
     claimed = message.hello().claims_size() > 0;
   } else if (message.has_claims()) {
@@ -108,6 +111,12 @@ void Sink::OnChangesMessage(Changes* changes, const v1::ChangesUp& message) {
     admit->set_account_uid(kAccount);
     admit->set_term(term_);
     admit->set_snapshot_id(message.snapshot_ask().snapshot_id());
+  } else if (message.has_mark()) {
+    *down.mutable_mark() = message.mark();
+  } else if (message.has_fragment()) {
+    const auto whole = changes->fragments.Add(message.fragment());
+    if (whole.ok() && whole->has_value()) OnChangesMessage(changes, **whole);
+    return;
   } else {
     return;
   }

@@ -45,7 +45,8 @@ class UplinkListener {
 
 struct UplinkOptions {
   std::vector<std::string> endpoints;
-  base::BackoffOptions backoff{.first = base::milliseconds(200), .most = base::seconds(30)};
+  // The first pause is short: when an endpoint dies, others have what it had.
+  base::BackoffOptions backoff{.first = base::milliseconds(50), .most = base::seconds(30)};
   base::Duration welcome_timeout = base::seconds(20);
   uint64_t seed = 1;
   // Told how long each answered beat took there and back.

@@ -250,5 +250,31 @@ TEST_F(WatchMachineTest, ASnapshotWhoseServerWasRestoredMeanwhileHasNoEnd) {
   EXPECT_EQ(machine_.history(), 2);
 }
 
+// Each restart of a server ends a stream, and its first answer to the next one is 410.
+TEST_F(WatchMachineTest, RestartsOfTheServerWithinAMinuteAreFollowedAtOnce) {
+  Watching("41");
+  for (int restart = 0; restart < 3; ++restart) {
+    const std::string version = "9" + std::string(static_cast<size_t>(restart) + 1, '0');
+    (void)machine_.OnWatchEnd(now_);
+    const base::Time ended = now_;
+    ASSERT_THAT(Wake(), ElementsAre("probe"));
+    EXPECT_LE(now_ - ended, seconds(1)) << "after restart " << restart;
+    (void)machine_.OnProbe(version, false, now_);
+    (void)machine_.OnAnchor(Pod("web", "40"), now_);
+    (void)machine_.OnWatchOpened(now_);
+    (void)machine_.OnWatchFailed(Expired(), now_);
+    (void)machine_.OnProbe(version, false, now_);
+    ASSERT_THAT(Words(machine_.OnAnchor(Pod("web", "40"), now_)), ElementsAre("admission Expired"));
+    (void)machine_.OnSnapshotAdmitted(now_);
+    (void)machine_.OnListItem(Pod("web", "40"), now_);
+    (void)machine_.OnListPage(version, "", now_);
+    (void)machine_.OnWatchOpened(now_);
+    (void)machine_.OnWantsDone(now_);
+    ASSERT_EQ(machine_.state(), WatchState::kWatching);
+    now_ += seconds(1);
+    (void)machine_.OnBookmark(version + "0", now_);
+  }
+}
+
 }  // namespace
 }  // namespace fairlead::kube
