@@ -139,6 +139,7 @@ Results RunRounds(Suite* suite, const std::string& name, const Workload& workloa
 
 Spread Of(const std::vector<RunResult>& results, Value value) {
   std::vector<double> all;
+  all.reserve(results.size());
   for (const RunResult& one : results) all.push_back(value(one));
   return Spread(all);
 }
