@@ -221,6 +221,9 @@ def test_a_list_over_a_megabit_outlasts_a_compaction(work, plane, api, bulk, whe
         wait_for("a continue token has expired", lambda: any(one.code == 410 for one in lists_of(plane, mark)), 60)
         meddle(api, bulk, f"{where}-expired")
         verdict.wait_until_equal(setup.database, "prod", api, seconds=60, at_least=len(bulk))
+        lists = lists_of(plane, mark)
+        after = next(number for number, one in enumerate(lists) if one.code == 410) + 1
+        assert "continue=" in lists[after].uri, "it goes on with the token that the server gave instead"
         print(f"equal after {time.monotonic() - begun:.0f} s, answers to lists {[one.code for one in lists_of(plane, mark)]}")
 
 
