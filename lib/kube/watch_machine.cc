@@ -11,6 +11,7 @@ namespace fairlead::kube {
 namespace {
 
 constexpr size_t kAnchors = 4;
+constexpr int kEventsWorthAStream = 10;
 // What a server may take longer than it was asked for before its stream counts as dead.
 constexpr base::Duration kGrace = base::seconds(60);
 
@@ -206,10 +207,16 @@ Actions WatchMachine::OnWatchOpened(base::Time now) {
   refused_.reset();
   if (list_.phase != ListPhase::kPageAgain) detail_.clear();
   opened_.push_back(now);
+  counted_ = true;
+  stream_events_ = 0;
   if (opened_.size() > static_cast<size_t>(options_.streams_per_minute)) {
     opened_.erase(opened_.begin());
   }
   return Take();
+}
+
+void WatchMachine::Forgive() {
+  if (std::exchange(counted_, false)) opened_.pop_back();
 }
 
 void WatchMachine::Progress() {
@@ -230,6 +237,8 @@ Actions WatchMachine::OnEvent(EventType type, const ObjectRef& object, base::Tim
     return {};
   }
   Progress();
+  // A server ends the stream of whoever reads slowly, again and again while that lasts.
+  if (++stream_events_ == kEventsWorthAStream) Forgive();
   seen_.assign(object.resource_version);
   if (type == EventType::kDeleted) {
     Forget(object);
@@ -289,7 +298,7 @@ void WatchMachine::WatchExpired(const ApiError& error, bool was_open, base::Time
     RetryWatch(error, now);
   } else {
     // As after each restart of the server: no stream that was wasted.
-    if (was_open && !opened_.empty()) opened_.pop_back();
+    if (was_open) Forgive();
     BeginCheck();
   }
 }

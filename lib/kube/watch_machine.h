@@ -22,8 +22,9 @@ struct WatchOptions {
   // jittered by a quarter.
   base::Duration forbidden_retry = base::seconds(30);
   base::Duration missing_retry = base::seconds(10);
-  int streams_per_minute = 4;  // that opened, but for those ended by a first 410; failures to open
-                               // follow `backoff`
+  // That opened, but for those ended by a first 410 and those that brought ten changes; failures to
+  // open follow `backoff`.
+  int streams_per_minute = 4;
 };
 
 // Watches one collection (resource and "" or one namespace) of one API server and keeps a caller's
@@ -162,6 +163,8 @@ class WatchMachine {
   void RetryWatch(const ApiError& why, base::Time now);
   void WatchExpired(const ApiError& error, bool was_open, base::Time now);
   void Progress();
+  // The stream that is open does not count in streams_per_minute.
+  void Forgive();
   void ReportState();
   Actions Take();
 
@@ -199,7 +202,9 @@ class WatchMachine {
   bool proven_ = false;             // seen_ may be watched from without a check
   bool expired_before_ = false;     // a 410, and nothing came since
   size_t anchor_ = 0;               // under check
-  std::vector<base::Time> opened_;  // the last streams that opened
+  std::vector<base::Time> opened_;  // the last streams that opened and count
+  bool counted_ = false;            // the last of them is the one that is open
+  int stream_events_ = 0;
   uint64_t repeated_events_ = 0;
   std::optional<SnapshotReason> after_check_;  // a snapshot follows the check
   List list_;

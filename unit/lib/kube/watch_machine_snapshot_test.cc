@@ -250,6 +250,26 @@ TEST_F(WatchMachineTest, ASnapshotWhoseServerWasRestoredMeanwhileHasNoEnd) {
   EXPECT_EQ(machine_.history(), 2);
 }
 
+// As a server does it to a watch that is paused too long: the agent would be late by a minute after
+// the burst that made it pause.
+TEST_F(WatchMachineTest, AStreamThatBroughtTenChangesCountsForNone) {
+  Watching("41");
+  int version = 41;
+  for (int stream = 0; stream < 12; ++stream) {
+    for (int i = 0; i < 10; ++i) {
+      (void)machine_.OnEvent(EventType::kModified, Pod("web", std::to_string(++version)), now_);
+    }
+    const std::string newest = std::to_string(version);
+    const base::Time ended = now_;
+    (void)machine_.OnWatchEnd(now_);
+    ASSERT_THAT(Wake(), ElementsAre("probe"));
+    EXPECT_LE(now_ - ended, seconds(1));
+    (void)machine_.OnProbe(newest, false, now_);
+    ASSERT_THAT(Words(machine_.OnAnchor(Pod("web", newest), now_)), ElementsAre("watch " + newest));
+    (void)machine_.OnWatchOpened(now_);
+  }
+}
+
 // Each restart of a server ends a stream, and its first answer to the next one is 410.
 TEST_F(WatchMachineTest, RestartsOfTheServerWithinAMinuteAreFollowedAtOnce) {
   Watching("41");
