@@ -99,8 +99,9 @@ class Workers {
 };
 
 metrics::Histogram& RoundTrips(metrics::Registry* registry) {
-  return registry->GetHistogram(metrics::kAgentRoundTrip, "Beats to the endpoint and back",
-                                {0.005, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.5, 1, 2, 5});
+  return registry->GetHistogram(
+      metrics::kAgentRoundTrip, "Beats to the endpoint and back",
+      {0.005, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 1, 2, 5});
 }
 
 absl::Status AddAccounts(const Config& config, Workers* workers, Agent* agent) {

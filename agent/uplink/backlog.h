@@ -28,7 +28,7 @@ class Backlog {
 
  private:
   std::atomic<size_t> bytes_ = 0;
-  std::atomic<size_t> limit_ = size_t{32} << 10;
+  std::atomic<size_t> limit_ = size_t{8} << 10;
 };
 
 }  // namespace fairlead::agent

@@ -41,7 +41,7 @@ bool BulkLane::Pump() {
       Split(pacer_.piece_bytes());
       continue;
     }
-    if (!pacer_.MaySend(bytes)) break;
+    if (!pacer_.MaySend(bytes, now)) break;
     sender_->Send(std::move(waiting_.front().message));
     room = backlog_->Remove(waiting_.front().counted) || room;
     waiting_.pop_front();

@@ -8,18 +8,24 @@ namespace fairlead::wire {
 namespace {
 
 constexpr size_t kMostMarks = 8;
+constexpr base::Duration kRest = base::seconds(1);
+constexpr base::Duration kLong = base::milliseconds(20);
 constexpr base::Duration kShortest = base::microseconds(100);
 
 }  // namespace
 
 Pacer::Pacer(const PacerOptions& options) : options_(options), window_(options.first_window) {}
 
-bool Pacer::MaySend(size_t bytes) {
+bool Pacer::MaySend(size_t bytes, base::Time now) {
+  if (now - last_sent_ > kRest && in_flight() < options_.first_window && BaseRoundTrip() > kLong) {
+    window_ = std::min(window_, options_.first_window);
+  }
   full_ = in_flight() > 0 && in_flight() + bytes > window_;
   if (full_ && !limited_) {
     limited_ = true;
     filled_at_ = next_mark_ - 1;
   }
+  if (!full_) last_sent_ = now;
   return !full_;
 }
 
@@ -46,7 +52,9 @@ void Pacer::OnMark(uint64_t number, base::Time now) {
   // before this window was full.
   if (!limited_ || number <= filled_at_) return;
   const auto allowed = static_cast<double>((BaseRoundTrip() + options_.target).count());
-  const double factor = std::min(allowed / static_cast<double>(took.count()), 2.0);
+  const bool waited = took > BaseRoundTrip() + options_.target / 2;
+  const double factor =
+      std::clamp(allowed / static_cast<double>(took.count()), waited ? 0.0 : 1.5, 2.0);
   window_ = std::clamp(static_cast<size_t>(static_cast<double>(window_) * factor),
                        options_.least_window, options_.most_window);
   limited_ = false;

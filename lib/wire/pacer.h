@@ -12,9 +12,10 @@ namespace fairlead::wire {
 
 struct PacerOptions {
   base::Duration target = base::milliseconds(60);  // that bulk may add to a round trip
-  size_t first_window = size_t{16} << 10;
+  // Also after a second of rest on a long line. TCP begins, and begins again, with 14 KB.
+  size_t first_window = size_t{8} << 10;
   size_t least_window = size_t{8} << 10;
-  size_t least_piece = size_t{4} << 10;  // below, a piece's own cost is more than what it saves
+  size_t least_piece = size_t{2} << 10;  // below, a piece's own cost is more than what it saves
   size_t most_window = size_t{8} << 20;
   base::Duration base_memory = base::minutes(10);  // a route that became longer is believed then
 };
@@ -23,8 +24,9 @@ struct PacerOptions {
 // another stream of it waits no longer than `target` behind them. Marks are put between the
 // bytes, and the other end echoes each at once: that takes an idle round trip and the time that the
 // bytes before it waited for the line. Once a round trip the window becomes what the line carried
-// in it times (idle round trip + target), at most twice what it was. (LEDBAT, RFC 6817, bounds the
-// delay in the same way, and TCP Vegas finds the window.)
+// in it times (idle round trip + target), at most twice what it was, and half as much again while
+// next to nothing waited. (LEDBAT, RFC 6817, bounds the delay in the same way, and TCP Vegas finds
+// the window.)
 //
 // Assumes: every mark is answered, in order, or the connection ends, and with it this object.
 // Bounds: the window, or one message where that is larger; at most eight marks are on their way.
@@ -34,7 +36,7 @@ class Pacer {
   explicit Pacer(const PacerOptions& options);
 
   // False: not before another answer.
-  [[nodiscard]] bool MaySend(size_t bytes);
+  [[nodiscard]] bool MaySend(size_t bytes, base::Time now);
   // The most that should be sent at once.
   [[nodiscard]] size_t piece_bytes() const { return std::max(window_ / 8, options_.least_piece); }
   [[nodiscard]] size_t window() const { return window_; }
@@ -66,6 +68,7 @@ class Pacer {
   bool limited_ = false;    // something did since the window was set
   uint64_t filled_at_ = 0;  // the last mark sent before
   uint64_t next_mark_ = 1;
+  base::Time last_sent_{};
   std::deque<Sent> marks_;
   // Least round trip of the current and of the last period.
   base::Duration least_now_ = base::Duration::max();

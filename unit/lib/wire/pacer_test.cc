@@ -32,7 +32,7 @@ class Line {
       saved += gives / 1000;
       while (gives == 0 || saved >= 1000) {
         const size_t bytes = gives == 0 ? std::min<size_t>(pacer_.piece_bytes(), 16384) : 1000;
-        if (!pacer_.MaySend(bytes)) break;
+        if (!pacer_.MaySend(bytes, now_)) break;
         if (gives > 0) saved -= 1000;
         const auto takes = base::Duration(
             static_cast<int64_t>(static_cast<double>(bytes) / bytes_per_second_ * 1e9));
@@ -45,11 +45,21 @@ class Line {
       Mark();
     }
   }
+  // Nothing is said for so long; what is on its way arrives.
+  void Rest(base::Duration time) {
+    for (; !marks_.empty(); marks_.pop_front()) {
+      now_ = std::max(now_, marks_.front().answered);
+      pacer_.OnMark(marks_.front().number, now_);
+      Mark();
+    }
+    now_ += time;
+  }
   // How long a byte sent at the worst moment since the last call waited behind others.
   base::Duration Worst() { return std::exchange(worst_, base::Duration::zero()); }
   size_t Sent() { return std::exchange(sent_, 0); }
   void SetRate(double bytes_per_second) { bytes_per_second_ = bytes_per_second; }
   Pacer& pacer() { return pacer_; }
+  [[nodiscard]] base::Time now() const { return now_; }
 
  private:
   struct Answer {
@@ -115,16 +125,25 @@ TEST(Pacer, AFullWindowAlwaysHasAMarkOnItsWay) {
   const base::Time now{base::hours(1)};
   pacer.OnRoundTrip(milliseconds(1), now);
   pacer.OnSent(100'000);
-  EXPECT_FALSE(pacer.MaySend(1000));
+  EXPECT_FALSE(pacer.MaySend(1000, now));
   const auto first = pacer.TakeMark(now);
   ASSERT_TRUE(first.has_value());
   EXPECT_FALSE(pacer.TakeMark(now).has_value());
   // Its answer says that the line is slow, so what was sent behind it fills the window again.
   pacer.OnMark(*first, now + base::seconds(30));
-  EXPECT_TRUE(pacer.MaySend(1000));
+  EXPECT_TRUE(pacer.MaySend(1000, now));
   pacer.OnSent(9'000);
-  EXPECT_FALSE(pacer.MaySend(1000));
+  EXPECT_FALSE(pacer.MaySend(1000, now));
   EXPECT_TRUE(pacer.TakeMark(now + base::seconds(30)).has_value());
+}
+
+TEST(Pacer, AfterARestALongLineIsFilledAnewAsTcpDoesIt) {
+  Line line(12.5e6, milliseconds(50));
+  line.Run(base::seconds(3));
+  EXPECT_GT(line.pacer().window(), 500'000U);
+  line.Rest(base::seconds(2));
+  (void)line.pacer().MaySend(1000, line.now());
+  EXPECT_EQ(line.pacer().window(), PacerOptions{}.first_window);
 }
 
 TEST(Pacer, AnAnswerThatNobodyAskedForChangesNothing) {
@@ -133,7 +152,7 @@ TEST(Pacer, AnAnswerThatNobodyAskedForChangesNothing) {
   pacer.OnSent(100'000);
   ASSERT_TRUE(pacer.TakeMark(now).has_value());
   pacer.OnMark(7, now);
-  EXPECT_FALSE(pacer.MaySend(1000));
+  EXPECT_FALSE(pacer.MaySend(1000, now));
 }
 
 TEST(Pacer, ARouteThatBecameLongerIsBelievedAfterAWhile) {
@@ -144,7 +163,7 @@ TEST(Pacer, ARouteThatBecameLongerIsBelievedAfterAWhile) {
   pacer.OnRoundTrip(milliseconds(1), now);
   const auto carry = [&] {
     for (int i = 0; i < 100; ++i) {
-      while (pacer.MaySend(pacer.piece_bytes())) pacer.OnSent(pacer.piece_bytes());
+      while (pacer.MaySend(pacer.piece_bytes(), now)) pacer.OnSent(pacer.piece_bytes());
       const auto mark = pacer.TakeMark(now);
       now += milliseconds(200);
       if (mark) pacer.OnMark(*mark, now);
