@@ -278,12 +278,6 @@ void Agent::OnRoom() {
   ++first_told_;
 }
 
-void Agent::OnWindow(size_t bytes) {
-  for (const auto& slot : slots_) {
-    slot->Tell([bytes](Account& account) { account.OnWindow(bytes); });
-  }
-}
-
 void Agent::OnLost(const std::string& why) {
   for (const auto& slot : slots_) {
     slot->Lost();

@@ -58,7 +58,6 @@ class Agent : public UplinkListener {
   void OnAuditOrder(const v1::AuditOrder& order) override;
   void OnSnapshotDone(const v1::SnapshotDone& done) override;
   void OnRoom() override;
-  void OnWindow(size_t bytes) override;
   void OnLost(const std::string& why) override;
 
  private:

@@ -25,7 +25,6 @@ constexpr base::Duration kReport = base::seconds(30);
 // Servers send a bookmark every minute: a watch that heard nothing for longer is told by itself.
 constexpr base::Duration kQuiet = base::minutes(2);
 constexpr size_t kMostOrders = 100;
-constexpr size_t kLeastBatch = size_t{16} << 10;
 
 bool IsOf(const v1::AuditOrder& order, const kube::ResourceType& type) {
   return order.resource().empty() ||
@@ -148,7 +147,6 @@ void Account::OnGrant(const v1::Grant& grant) {
   wire::Outbox::Shard shard{grant.account_uid(), grant.shard(), grant.store_epoch(), grant.term(),
                             grant.last_seq()};
   outbox_ = std::make_unique<wire::Outbox>(shard, options_.outbox);
-  OnWindow(window_);
   log::Info("granted", {{"account", name()}, {"term", grant.term()}, {"seq", grant.last_seq()}});
   // Positions come on another stream and may be faster than their grant.
   const auto early = early_.extract({grant.term(), grant.account_uid()});
@@ -307,12 +305,6 @@ void Account::OutboxChanged() {
 
 void Account::OnRoom() {
   if (outbox_) Flush();
-}
-
-// What goes out at once must not fill a slow line for long; compressed it is a quarter or less.
-void Account::OnWindow(size_t bytes) {
-  window_ = bytes;
-  if (outbox_) outbox_->SetBatchBytes(std::max(bytes * 2, kLeastBatch));
 }
 
 void Account::ArmFlush() {

@@ -64,8 +64,6 @@ class Account : public WatchHost {
   void OnSnapshotDone(const v1::SnapshotDone& done);
   // The line takes batches again.
   void OnRoom();
-  // So much may be on the line at once.
-  void OnWindow(size_t bytes);
 
   [[nodiscard]] const std::string& name() const { return options_.name; }
   [[nodiscard]] bool granted() const { return granted_; }
@@ -122,7 +120,6 @@ class Account : public WatchHost {
   std::unique_ptr<wire::Outbox> outbox_;
   std::vector<std::unique_ptr<Watcher>> watchers_;
   std::vector<v1::AuditOrder> orders_;  // of this grant, for watches that begin later
-  size_t window_ = size_t{8} << 20;
   bool paused_ = false;
   std::string state_detail_;
 

@@ -137,7 +137,6 @@ void Uplink::OpenChanges() {
   open.mutable_open()->set_session_id(session_id_);
   sender->Send(std::move(open));
   changes_->lane = std::make_unique<BulkLane>(std::move(sender), may_pace_, &backlog_, loop_);
-  if (may_pace_) TellWindow();
 }
 
 void Uplink::OnChanges(const v1::ChangesDown& message) {
@@ -173,16 +172,7 @@ void Uplink::OnBeat(uint64_t number) {
 }
 
 void Uplink::OnMark(uint64_t number) {
-  const bool room = changes_->lane->OnMark(number);
-  TellWindow();
-  if (room) listener_->OnRoom();
-}
-
-void Uplink::TellWindow() {
-  const size_t now = changes_->lane->window();
-  if (now < told_window_ * 2 && now * 2 > told_window_) return;
-  told_window_ = now;
-  listener_->OnWindow(now);
+  if (changes_->lane->OnMark(number)) listener_->OnRoom();
 }
 
 size_t Uplink::window() const { return changes_ ? changes_->lane->window() : 0; }

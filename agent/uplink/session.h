@@ -37,8 +37,6 @@ class UplinkListener {
   virtual void OnSnapshotDone(const v1::SnapshotDone& done) = 0;
   // The backlog was full and is not any more.
   virtual void OnRoom() = 0;
-  // So many bytes may be on the way at once from now on; told when it changed by a factor of two.
-  virtual void OnWindow(size_t bytes) = 0;
   // The session is over: every grant with it.
   virtual void OnLost(const std::string& why) = 0;
 };
@@ -94,7 +92,6 @@ class Uplink {
   void OpenChanges();
   void OnBeat(uint64_t number);
   void OnMark(uint64_t number);
-  void TellWindow();
   void Beat();
 
   UplinkOptions options_;
@@ -109,7 +106,6 @@ class Uplink {
   std::unique_ptr<ControlStream> control_;
   std::unique_ptr<ChangesStream> changes_;
   Backlog backlog_;
-  size_t told_window_ = 0;
   bool may_pace_ = false;
   bool welcomed_ = false;
   std::string session_id_;

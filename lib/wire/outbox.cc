@@ -38,15 +38,7 @@ uint32_t Age(base::Time received, base::Time now) {
 }  // namespace
 
 Outbox::Outbox(const Shard& shard, const OutboxOptions& options)
-    : shard_(shard),
-      options_(options),
-      batch_raw_bytes_(options.batch_raw_bytes),
-      seq_(shard.last_seq),
-      flush_delay_(options.flush_delay) {}
-
-void Outbox::SetBatchBytes(size_t raw_bytes) {
-  batch_raw_bytes_ = std::min(raw_bytes, options_.batch_raw_bytes);
-}
+    : shard_(shard), options_(options), seq_(shard.last_seq), flush_delay_(options.flush_delay) {}
 
 int Outbox::AddWatch(const Watch& watch) {
   watches_.push_back({.watch = watch});
@@ -148,7 +140,7 @@ void Outbox::SnapshotItem(int watch, v1::SnapshotItem item, base::Time now) {
   snapshot.page_bytes += item.ByteSizeLong() + kEntryOverhead;
   *snapshot.page.add_items() = std::move(item);
   // An item sent of a page that is then dropped comes once more, which does no harm.
-  if (snapshot.page_bytes >= batch_raw_bytes_) FlushItems(watch, now);
+  if (snapshot.page_bytes >= options_.batch_raw_bytes) FlushItems(watch, now);
 }
 
 void Outbox::FlushItems(int watch, base::Time now) {
@@ -267,7 +259,7 @@ uint32_t Outbox::KindIndex(int watch, v1::Payload* payload, std::map<int, uint32
 
 void Outbox::TakeLive(v1::Payload* payload, std::map<int, uint32_t>* kinds, size_t* bytes,
                       base::Time now) {
-  while (!live_.empty() && *bytes < batch_raw_bytes_) {
+  while (!live_.empty() && *bytes < options_.batch_raw_bytes) {
     // A row of the begin's own batch counts as written after it.
     const auto& mark = live_.begin()->second.mark;
     if (mark && mark->has_snapshot_begin() && payload->entries_size() > 0) return;
@@ -301,7 +293,7 @@ void Outbox::TakeLive(v1::Payload* payload, std::map<int, uint32_t>* kinds, size
 
 void Outbox::TakeParts(v1::Payload* payload, std::map<int, uint32_t>* kinds, size_t* bytes,
                        base::Time now) {
-  while (live_.empty() && !parts_.empty() && *bytes < batch_raw_bytes_) {
+  while (live_.empty() && !parts_.empty() && *bytes < options_.batch_raw_bytes) {
     Part part = std::move(parts_.front());
     parts_.pop_front();
     WatchState& state = watches_[static_cast<size_t>(part.watch)];
@@ -364,7 +356,7 @@ void Outbox::TakeCheckpoints(v1::Payload* payload, std::map<int, uint32_t>* kind
 absl::StatusOr<std::optional<v1::Batch>> Outbox::Next(base::Time now) {
   const bool changes = !live_.empty() || !parts_.empty();
   const bool ripe =
-      changes && (pending_bytes_ >= batch_raw_bytes_ || now >= oldest_ + flush_delay_);
+      changes && (pending_bytes_ >= options_.batch_raw_bytes || now >= oldest_ + flush_delay_);
   if (!ripe && !CheckpointDue(now)) return std::nullopt;
   if (!in_flight_.empty() && in_flight_bytes_ >= credit_) return std::nullopt;
 
@@ -408,7 +400,7 @@ base::Time Outbox::NextWake() const {
   if (!in_flight_.empty() && in_flight_bytes_ >= credit_) return base::Time::max();
   base::Time wake = base::Time::max();
   if (!live_.empty() || !parts_.empty()) {
-    wake = pending_bytes_ >= batch_raw_bytes_ ? oldest_ : oldest_ + flush_delay_;
+    wake = pending_bytes_ >= options_.batch_raw_bytes ? oldest_ : oldest_ + flush_delay_;
   }
   if (!moved_) return wake;
   for (const WatchState& watch : watches_) {

@@ -83,8 +83,6 @@ class Outbox {
   void OnAck(const agent::v1::Ack& ack);
   // The next batch to send now.
   [[nodiscard]] absl::StatusOr<std::optional<agent::v1::Batch>> Next(base::Time now);
-  // Of the batches from now on, before compression; the options' size at most.
-  void SetBatchBytes(size_t raw_bytes);
   // When Next() may have one: a time to wait for, or max() = only after an ack or something new.
   [[nodiscard]] base::Time NextWake() const;
 
@@ -159,7 +157,6 @@ class Outbox {
   absl::flat_hash_map<base::U128, uint64_t> by_key_;  // object key -> number
   uint64_t next_live_ = 0;
   std::deque<Part> parts_;
-  size_t batch_raw_bytes_;
   size_t pending_bytes_ = 0;
   uint64_t seq_ = 0;
   uint64_t coalesced_ = 0;

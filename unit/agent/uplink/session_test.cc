@@ -106,7 +106,6 @@ class UplinkTest : public ::testing::Test, public UplinkListener {
   void OnSnapshotDone(const v1::SnapshotDone&) override { events_.emplace_back("done"); }
   void OnLost(const std::string&) override { events_.emplace_back("lost"); }
   void OnRoom() override { events_.emplace_back("room"); }
-  void OnWindow(size_t bytes) override { window_ = bytes; }
 
   // As an account's thread does it.
   void SendBatch(size_t bytes) {
@@ -137,7 +136,6 @@ class UplinkTest : public ::testing::Test, public UplinkListener {
   fakes::ManualLoop loop_;
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<std::string> events_;
-  size_t window_ = 0;
   std::unique_ptr<Uplink> uplink_;
 };
 
