@@ -21,19 +21,21 @@ bool Pacer::MaySend(size_t bytes, base::Time now) {
     window_ = std::min(window_, options_.first_window);
   }
   full_ = in_flight() > 0 && in_flight() + bytes > window_;
+  if (in_flight() == 0) used_ = false;
   if (full_ && !limited_) {
-    limited_ = true;
+    limited_ = used_ = true;
     filled_at_ = next_mark_ - 1;
   }
   if (!full_) last_sent_ = now;
   return !full_;
 }
 
-// What is not marked counts as on its way, so it is little; and what fills the window is marked.
+// What is not marked counts as on its way, so it is little while the window is in use; a trickle is
+// hardly marked. What fills the window is marked in any case.
 std::optional<uint64_t> Pacer::TakeMark(base::Time now) {
   const size_t unmarked = sent_ - marked_;
   if (unmarked == 0) return std::nullopt;
-  const size_t enough = window_ / 8;
+  const size_t enough = used_ ? window_ / 8 : window_ / 2;
   const bool covered = !full_ || !marks_.empty();
   if (covered && (unmarked < enough || marks_.size() >= kMostMarks)) return std::nullopt;
   marks_.push_back({next_mark_, sent_, now});

@@ -66,6 +66,7 @@ class Pacer {
   size_t marked_ = 0;       // bytes sent before the last mark
   bool full_ = false;       // something waits for an answer
   bool limited_ = false;    // something did since the window was set
+  bool used_ = false;       // something did since nothing was on its way
   uint64_t filled_at_ = 0;  // the last mark sent before
   uint64_t next_mark_ = 1;
   base::Time last_sent_{};
