@@ -35,7 +35,8 @@ class ScopeTest : public StoreScene {
   }
   std::vector<std::string> Watches() {
     std::vector<std::string> watches;
-    for (const Position& one : *reader_->Positions(a_, false)) {
+    const auto positions = reader_->Positions(a_, false);
+    for (const Position& one : *positions) {
       watches.push_back(one.watch + "@" + one.resource_version + "=" + std::to_string(one.count));
     }
     return watches;
