@@ -16,11 +16,11 @@ WORK = ROOT / "build/mutants"
 # name, file, text, replacement, test binary, test that must fail
 MUTANTS = [
     ("a window that only grows", "lib/wire/pacer.cc", "waited ? 0.0 : 1.5, 2.0)", "waited ? 1.0 : 1.5, 2.0)",
-     "unit_lib_wire", "Pacer.ASlowLineIsNeverFurtherBehindThanTheTarget"),
+     "unit_lib_wire", "Pacer.ALineThatBecomesSlowIsGivenLessWithinARoundTripOfTheNewRate"),
     ("a window of whatever a sender had to say", "lib/wire/pacer.cc", "if (!limited_ || number <= filled_at_) return;", "if (number == 0) return;",
      "unit_lib_wire", "Pacer.ATrickleNeitherNarrowsTheWindowNorTellsOfARateThatNobodySaw"),
     ("a full window without a mark", "lib/wire/pacer.cc", "const bool covered = !full_ || !marks_.empty();", "const bool covered = true;",
-     "unit_lib_wire", "Pacer.AFullWindowAlwaysHasAMarkOnItsWay"),
+     "unit_lib_wire", "Pacer.WhoeverMayNotSendWaitsForAnAnswer"),
     ("fragments of any size together", "lib/wire/fragments.cc", "if (fragment.data().size() > most_bytes_ - bytes_.size()) {", "if (bytes_.size() > most_bytes_ * 4) {",
      "unit_lib_wire", "Fragments.AMessageBeyondTheLimitEndsBeforeItIsHeld"),
     ("a backlog that nobody is told the end of", "agent/uplink/bulk_lane.cc", "room = backlog_->Remove(waiting_.front().counted) || room;", "(void)backlog_->Remove(waiting_.front().counted);",

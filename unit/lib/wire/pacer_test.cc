@@ -146,6 +146,20 @@ TEST(Pacer, AfterARestALongLineIsFilledAnewAsTcpDoesIt) {
   EXPECT_EQ(line.pacer().window(), PacerOptions{}.first_window);
 }
 
+// However little is on its way: nothing else would let the sender go on.
+TEST(Pacer, WhoeverMayNotSendWaitsForAnAnswer) {
+  Pacer pacer({});
+  const base::Time now{base::hours(1)};
+  ASSERT_TRUE(pacer.MaySend(500, now));
+  pacer.OnSent(500);
+  EXPECT_FALSE(pacer.TakeMark(now).has_value());
+  EXPECT_FALSE(pacer.MaySend(8000, now));
+  const auto mark = pacer.TakeMark(now);
+  ASSERT_TRUE(mark.has_value());
+  pacer.OnMark(*mark, now + milliseconds(1));
+  EXPECT_TRUE(pacer.MaySend(8000, now + milliseconds(1)));
+}
+
 TEST(Pacer, AnAnswerThatNobodyAskedForChangesNothing) {
   Pacer pacer({});
   const base::Time now{base::hours(1)};
