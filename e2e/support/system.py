@@ -193,9 +193,15 @@ class DatabaseServer:
         return verdict.open_database(url)
 
     def start(self):
-        self.process = Process([ROOT / "tools/database/serve", self.engine, self.directory], self.directory / "log")
+        def launch():
+            self.process = Process([ROOT / "tools/database/serve", self.engine, self.directory], self.directory / "log")
+        launch()
 
         def answers():
+            # A child of the one that was killed may be the last to go.
+            if self.process.process.poll() is not None and any("pre-existing shared memory" in line for line in
+                                                               self.process.text().splitlines()[-3:]):
+                launch()
             try:
                 self.connect(self._url("postgres" if self.engine == "postgresql" else "mysql")).close()
                 return True
