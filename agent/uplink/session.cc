@@ -8,6 +8,12 @@
 
 namespace fairlead::agent {
 
+namespace {
+
+constexpr size_t kMostUnanswered = 64;  // beats whose round trip may still be told
+
+}  // namespace
+
 struct Uplink::ControlStream : wire::StreamHandler<v1::ControlDown> {
   explicit ControlStream(Uplink* owner) : owner(owner) {}
   void OnMessage(v1::ControlDown message) override { owner->OnControl(message); }
@@ -183,6 +189,7 @@ void Uplink::Beat() {
   v1::ControlUp beat;
   beat.mutable_beat()->set_number(++beats_);
   unanswered_.emplace_back(beats_, loop_->clock().Now());
+  if (unanswered_.size() > kMostUnanswered) unanswered_.pop_front();
   control_->sender->Send(std::move(beat));
   // A silence that is too long ends between two beats.
   const base::Duration left = lease_ - silent + base::milliseconds(1);

@@ -19,8 +19,8 @@ struct GrpcServerOptions {
   bool plaintext = false;  // loopback only; the configuration checks it
   std::string trust_domain;
   size_t memory_quota_bytes = size_t{512} << 20;
-  // Of one stream, messages that its agent has not read yet; beyond, the stream ends. More than the
-  // positions of a thousand accounts, which is the most that is sent at once.
+  // Of one stream, messages that its agent has not read yet; beyond, the stream ends. The most that
+  // is sent at once are the positions of an agent's accounts, about 600 bytes a kind and watch.
   size_t max_unsent_bytes = size_t{32} << 20;
 };
 

@@ -79,6 +79,7 @@ void Hub::RemoveAccount(const base::U128& uid) {
   DropGrant(uid);
   seen_.erase(uid);
   refusals_.erase(uid);
+  lost_commits_.erase(uid);
   accounts_.erase(uid);
   board_->Remove(uid);
 }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -136,6 +137,7 @@ class Hub : public wire::AgentService {
   std::map<base::U128, registry::Account> accounts_;
   std::map<base::U128, std::unique_ptr<Grant>> grants_;
   std::map<base::U128, store::Seen> seen_;  // of grants that ended
+  std::set<base::U128> lost_commits_;       // until a grant that audits them was sent
   std::map<base::U128, Refusals> refusals_;
   SessionId next_session_ = 1;
   uint64_t next_grant_ = 1;

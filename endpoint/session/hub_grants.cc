@@ -139,6 +139,7 @@ void Hub::OnTerm(const wire::LeaseTable::Action& action, absl::StatusOr<store::T
   if (begun->lost_commits) {
     log::Warn("the store lost commits an agent has seen; its shard begins a new epoch",
               {{"account", action.account_name}});
+    lost_commits_.insert(action.account);  // the next term will not know of it
   }
   if (Rescope(action, *begun)) return;
   if (leases_.Began(action.account, action.attempt, begun->state.term))
@@ -198,7 +199,7 @@ void Hub::SendGrant(const wire::LeaseTable::Action& action, store::Term term) {
                 store::ScopeFilter{spec.omit_namespaces, spec.only_spinnaker_managed}),
             {},
             std::move(term.positions),
-            term.lost_commits,
+            lost_commits_.erase(action.account) > 0,
             now(),
             {},
             {},

@@ -42,7 +42,7 @@ class BatchWriter {
   absl::Status Apply(const Batch& batch, Rows rows, BatchResult* result);
   // What was applied is in the database now.
   void Committed();
-  void ForgetSnapshots(const ShardKey& shard);
+  void ForgetShard(const ShardKey& shard);
   [[nodiscard]] size_t snapshot_keys() const;
 
  private:

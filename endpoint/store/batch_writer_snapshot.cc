@@ -27,7 +27,8 @@ void BatchWriter::Committed() {
   std::erase_if(snapshots_, [](const auto& one) { return one.second.last_seq != UINT64_MAX; });
 }
 
-void BatchWriter::ForgetSnapshots(const ShardKey& shard) {
+void BatchWriter::ForgetShard(const ShardKey& shard) {
+  room_.erase(shard);
   std::erase_if(snapshots_, [&](const auto& one) { return one.first.first == shard; });
 }
 

@@ -56,7 +56,7 @@ class Writer::Impl {
     }
   }
 
-  void ForgetSnapshots(const ShardKey& shard) { batch_writer_.ForgetSnapshots(shard); }
+  void ForgetShard(const ShardKey& shard) { batch_writer_.ForgetShard(shard); }
   [[nodiscard]] size_t snapshot_keys() const { return batch_writer_.snapshot_keys(); }
 
  private:
@@ -152,7 +152,7 @@ absl::Status Writer::Write(const std::vector<Batch>& batches, std::vector<BatchR
   return impl_->Write(batches, results);
 }
 
-void Writer::ForgetSnapshots(const ShardKey& shard) { impl_->ForgetSnapshots(shard); }
+void Writer::ForgetShard(const ShardKey& shard) { impl_->ForgetShard(shard); }
 size_t Writer::snapshot_keys() const { return impl_->snapshot_keys(); }
 
 }  // namespace fairlead::endpoint::store

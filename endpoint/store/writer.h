@@ -46,9 +46,9 @@ class Writer {
   // error).
   absl::Status Write(const std::vector<Batch>& batches, std::vector<BatchResult>* results);
 
-  // Drops the snapshots under way of a shard; their pages are refused from now on. With each new
-  // term.
-  void ForgetSnapshots(const ShardKey& shard);
+  // With each new term: drops the snapshots under way of a shard, whose pages are refused from now
+  // on, and what is remembered of its rows.
+  void ForgetShard(const ShardKey& shard);
   [[nodiscard]] size_t snapshot_keys() const;
 
  private:

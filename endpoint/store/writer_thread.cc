@@ -87,7 +87,7 @@ class WriterThread::Impl {
                        std::function<void(absl::StatusOr<Term>)> done) {
     return Do([this, key, holder = std::move(holder), seen = std::move(seen),
                done = std::move(done)](Store& store) {
-      writer_.ForgetSnapshots(key);
+      writer_.ForgetShard(key);
       done(store.NewTerm(key, holder, seen));
     });
   }

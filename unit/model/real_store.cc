@@ -74,7 +74,7 @@ std::string RealStore::Compare(const std::vector<Endpoint::Work>& works) {
 std::string RealStore::CompareOne(const store::ShardKey& shard, const Endpoint::Work& work) {
   store::Writer& writer = *writers_[static_cast<size_t>(work.replica)];
   if (!work.batch) {
-    writer.ForgetSnapshots(shard);
+    writer.ForgetShard(shard);
     const auto term = store_->NewTerm(shard, StrCat("agent-", work.agent), work.seen);
     if (!term.ok()) return term.status().ToString();
     return Different("positions", Print(term->positions), Print(work.term.positions));

@@ -54,7 +54,7 @@ absl::Status LoopWriter::NewTerm(const store::ShardKey& key, std::string holder,
                                  std::function<void(absl::StatusOr<store::Term>)> done) {
   return Do([this, key, holder = std::move(holder), seen = std::move(seen),
              done = std::move(done)](store::Store& from) {
-    writer_.ForgetSnapshots(key);
+    writer_.ForgetShard(key);
     done(from.NewTerm(key, holder, seen));
   });
 }

@@ -74,6 +74,24 @@ TEST_F(HubAuditsTest, ADatabaseThatLostCommitsIsAuditedWhole) {
   EXPECT_EQ(returns.changes.messages.back().audit_order().resource(), "");
 }
 
+// Rows out of the scope go under a term of their own, and the one after it sees no loss.
+TEST_F(HubAuditsTest, ALossIsAuditedThoughTheScopeChangedMeanwhile) {
+  auto agent = Holder();
+  v1::Payload payload = Upserts("a");
+  payload.add_entries()->mutable_checkpoint()->set_resource_version("10");
+  agent->SendBatch(payload);
+  const v1::Grant before = *agent->grant();
+  agent->Leave();
+  PutAccount("prod", 1, "2", "", {"deployment"});
+  TestAgent returns(&network_, &loop_, "agent", "again",
+                    TestAgent::Seen{before.account_uid(), before.store_epoch(), 7});
+  returns.Claim("prod");
+  returns.OpenChanges();
+  ASSERT_NE(returns.grant(), nullptr);
+  EXPECT_THAT(Rows(), ::testing::IsEmpty());
+  EXPECT_TRUE(returns.changes.messages.back().has_audit_order());
+}
+
 TEST_F(HubAuditsTest, APositionSaysHowLongAgoItsRowsWereProven) {
   auto agent = Holder();
   agent->Ask('1');

@@ -48,6 +48,15 @@ TEST_P(LimitsTest, RowsThatWentMakeRoom) {
   EXPECT_THAT(Rows(a_), SizeIs(5));
 }
 
+// Another replica may have written meanwhile.
+TEST_P(LimitsTest, RowsAreCountedAgainWithANewTerm) {
+  Add(0, 5);
+  EXPECT_THAT(Add(5, 1).refused, SizeIs(1));
+  Write(Make(a_, LastSeq(a_) + 1, {Delete("p0", "9")}));
+  writer_->ForgetShard(a_);
+  EXPECT_EQ(Add(5, 1).written, 1U);
+}
+
 TEST_P(LimitsTest, AListBeyondTheLimitEndsTheGrant) {
   Write(Make(a_, LastSeq(a_) + 1, {Begin()}));
   std::vector<SnapshotItem> items;

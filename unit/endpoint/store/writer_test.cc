@@ -290,7 +290,7 @@ TEST_P(WriterTest, PartsOfASnapshotThatNeverBeganAreRefused) {
   EXPECT_EQ(Write(Make(a_, 1, {SnapshotPage{kSnapshot, {}}})).status.code(),
             absl::StatusCode::kInvalidArgument);
   Write(Make(a_, 1, {Begin()}));
-  writer_->ForgetSnapshots(a_);
+  writer_->ForgetShard(a_);
   EXPECT_EQ(Write(Make(a_, 2, {SnapshotEnd{kSnapshot, "1", 0, {}}})).status.code(),
             absl::StatusCode::kInvalidArgument);
 }
