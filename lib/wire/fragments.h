@@ -24,8 +24,6 @@ class FragmentJoiner {
   // The message, when this was its last piece.
   [[nodiscard]] absl::StatusOr<std::optional<agent::v1::ChangesUp>> Add(
       const agent::v1::Fragment& fragment);
-  // Some pieces of a message are here and not all.
-  [[nodiscard]] bool partial() const { return !bytes_.empty(); }
 
  private:
   size_t most_bytes_;
