@@ -117,9 +117,12 @@ absl::Status DatabaseServer::Start() {
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  std::ifstream log(folder_ + "/log");
-  const std::string text((std::istreambuf_iterator<char>(log)), std::istreambuf_iterator<char>());
-  return base::WithContext(why, base::StrCat("the server does not come up; its log:\n", text));
+  std::string text;
+  for (const char* name : {"/init.log", "/log"}) {
+    std::ifstream log(folder_ + name);
+    text.append(std::istreambuf_iterator<char>(log), std::istreambuf_iterator<char>());
+  }
+  return base::WithContext(why, base::StrCat("the server does not come up; its logs:\n", text));
 }
 
 void DatabaseServer::Kill() {
