@@ -15,13 +15,20 @@ namespace {
 class AsioTimer : public base::Timer {
  public:
   AsioTimer(boost::asio::io_context& io, base::Duration delay, std::function<void()> task)
-      : timer_(io, delay), task_(std::make_shared<std::function<void()>>(std::move(task))) {
+      : timer_(io), task_(std::make_shared<std::function<void()>>(std::move(task))) {
     // A timer that expired but whose handler has not run yet is not stopped by cancel(): the task's
     // life is, so a destroyed timer never fires.
-    timer_.async_wait([weak = std::weak_ptr(task_)](const boost::system::error_code& error) {
+    const auto fire = [weak = std::weak_ptr(task_)](const boost::system::error_code& error) {
       const auto held = weak.lock();
       if (!error && held) (*held)();
-    });
+    };
+    // Needs no timer of the system. (And libfaketime, of the chaos driver, breaks timers of zero.)
+    if (delay <= base::Duration::zero()) {
+      boost::asio::post(io, [fire] { fire({}); });
+      return;
+    }
+    timer_.expires_after(delay);
+    timer_.async_wait(fire);
   }
 
  private:

@@ -40,12 +40,15 @@ TEST(LoopThread, ADestroyedTimerNeverFiresEvenWhenItIsDue) {
   LoopThread loop("test");
   bool fired = false;
   loop.Post([&] {
-    auto timer = std::make_shared<std::unique_ptr<base::Timer>>(
-        loop.After(base::Duration::zero(), [&] { fired = true; }));
+    auto timer = std::make_shared<std::vector<std::unique_ptr<base::Timer>>>();
+    for (const base::Duration delay :
+         {base::milliseconds(-1), base::milliseconds(0), base::milliseconds(1)}) {
+      timer->push_back(loop.After(delay, [&] { fired = true; }));
+    }
     const base::Time until = loop.clock().Now() + base::milliseconds(5);
     while (loop.clock().Now() < until) {
     }
-    timer->reset();
+    timer->clear();
     loop.Post([&] { loop.Quit(); });
   });
   loop.Run();
@@ -53,16 +56,28 @@ TEST(LoopThread, ADestroyedTimerNeverFiresEvenWhenItIsDue) {
 }
 
 TEST(LoopThread, ATimerMayDestroyItself) {
-  LoopThread loop("test");
-  std::unique_ptr<base::Timer> timer;
-  loop.Post([&] {
-    timer = loop.After(base::milliseconds(1), [&] {
-      timer.reset();
-      loop.Quit();
+  for (const int delay : {0, 1}) {
+    LoopThread loop("test");
+    std::unique_ptr<base::Timer> timer;
+    loop.Post([&] {
+      timer = loop.After(base::milliseconds(delay), [&] {
+        timer.reset();
+        loop.Quit();
+      });
     });
-  });
+    loop.Run();
+    EXPECT_EQ(timer, nullptr);
+  }
+}
+
+TEST(LoopThread, ADelayOfNothingRunsBehindWhatWasPosted) {
+  LoopThread loop("test");
+  std::vector<int> seen;
+  loop.Post([&] { seen.push_back(1); });
+  const auto timer = loop.After(base::Duration::zero(), [&] { seen.push_back(2); });
+  loop.Post([&] { loop.Quit(); });
   loop.Run();
-  EXPECT_EQ(timer, nullptr);
+  EXPECT_EQ(seen, (std::vector<int>{1, 2}));
 }
 
 TEST(LoopThread, WhatIsPostedAfterStopIsDropped) {
