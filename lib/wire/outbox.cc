@@ -353,11 +353,17 @@ void Outbox::TakeCheckpoints(v1::Payload* payload, std::map<int, uint32_t>* kind
   moved_ = left;
 }
 
+// With nothing on its way what waits goes at once, and its answer's time gathers what follows; but
+// for an endpoint that asks for patience, as it has a large fleet or a slow database.
+base::Time Outbox::RipeAt() const {
+  if (live_.empty() && parts_.empty()) return base::Time::max();
+  if (pending_bytes_ >= options_.batch_raw_bytes) return oldest_;
+  const bool at_once = in_flight_.empty() && flush_delay_ <= options_.flush_delay;
+  return at_once ? oldest_ : oldest_ + flush_delay_;
+}
+
 absl::StatusOr<std::optional<v1::Batch>> Outbox::Next(base::Time now) {
-  const bool changes = !live_.empty() || !parts_.empty();
-  const bool ripe =
-      changes && (pending_bytes_ >= options_.batch_raw_bytes || now >= oldest_ + flush_delay_);
-  if (!ripe && !CheckpointDue(now)) return std::nullopt;
+  if (now < RipeAt() && !CheckpointDue(now)) return std::nullopt;
   if (!in_flight_.empty() && in_flight_bytes_ >= credit_) return std::nullopt;
 
   const base::Time since = std::min(PendingSince(), now);
@@ -398,10 +404,7 @@ base::Time Outbox::UnackedSince() const {
 
 base::Time Outbox::NextWake() const {
   if (!in_flight_.empty() && in_flight_bytes_ >= credit_) return base::Time::max();
-  base::Time wake = base::Time::max();
-  if (!live_.empty() || !parts_.empty()) {
-    wake = pending_bytes_ >= options_.batch_raw_bytes ? oldest_ : oldest_ + flush_delay_;
-  }
+  base::Time wake = RipeAt();
   if (!moved_) return wake;
   for (const WatchState& watch : watches_) {
     if (!MayCheckpoint(watch)) continue;

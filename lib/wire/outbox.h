@@ -23,7 +23,8 @@ struct OutboxOptions {
   size_t batch_raw_bytes = size_t{256} << 10;  // about 64 KiB compressed
   size_t pending_bytes = size_t{16} << 20;     // beyond: congested()
   base::Duration checkpoint_interval = base::minutes(2);
-  base::Duration flush_delay = base::milliseconds(2);  // until an ack says otherwise
+  // Between batches until an ack says otherwise; a longer one is waited for before the first, too.
+  base::Duration flush_delay = base::milliseconds(2);
 };
 
 // The agent's end of one granted shard: what is to be sent, in which order, in batches.
@@ -140,6 +141,7 @@ class Outbox {
   void FlushItems(int watch, base::Time now);
   void TakeEnd(int watch, base::Time received, base::Time now, agent::v1::SnapshotEnd* end);
   [[nodiscard]] base::Time PendingSince() const;
+  [[nodiscard]] base::Time RipeAt() const;
   [[nodiscard]] bool MayCheckpoint(const WatchState& watch) const;
   [[nodiscard]] bool CheckpointDue(base::Time now) const;
   uint32_t KindIndex(int watch, agent::v1::Payload* payload, std::map<int, uint32_t>* kinds) const;

@@ -109,13 +109,30 @@ class OutboxTest : public ::testing::Test {
   v1::Batch last_;
 };
 
-TEST_F(OutboxTest, AChangeWaitsForTheFlushDelayAndBringsItsPosition) {
+TEST_F(OutboxTest, AChangeGoesAtOnceWhenNothingIsOnItsWayAndBringsItsPosition) {
   Event("a", 10);
-  EXPECT_THAT(Next(t0), IsEmpty());
-  EXPECT_EQ(outbox_->NextWake(), t0 + milliseconds(2));
-  EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("a@10", "checkpoint 10"));
+  EXPECT_EQ(outbox_->NextWake(), t0);
+  EXPECT_THAT(Next(t0), ElementsAre("a@10", "checkpoint 10"));
   EXPECT_EQ(last_.seq(), 42U);
   EXPECT_EQ(outbox_->pending_bytes(), 0U);
+}
+
+TEST_F(OutboxTest, WhatFollowsIsGatheredForTheFlushDelay) {
+  Ack(41);
+  Event("a", 10);
+  EXPECT_THAT(Next(t0), ElementsAre("a@10", "checkpoint 10"));
+  Event("b", 11);
+  Event("c", 12);
+  EXPECT_THAT(Next(t0), IsEmpty());
+  EXPECT_EQ(outbox_->NextWake(), t0 + milliseconds(2));
+  EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("b@11", "c@12", "checkpoint 12"));
+}
+
+TEST_F(OutboxTest, AnEndpointThatAsksForPatienceIsSentNothingAtOnce) {
+  Ack(41, 1 << 20, 200);
+  Event("a", 10);
+  EXPECT_THAT(Next(t0), IsEmpty());
+  EXPECT_EQ(outbox_->NextWake(), t0 + milliseconds(200));
 }
 
 TEST_F(OutboxTest, ChangesOfOneObjectAreCoalescedInTheOldestsPlace) {
