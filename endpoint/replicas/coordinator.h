@@ -17,7 +17,7 @@ namespace fairlead::endpoint {
 
 struct CoordinatorOptions {
   base::Duration look_every = base::milliseconds(100);
-  base::Duration beat_every = base::milliseconds(500);
+  base::Duration beat_every = base::milliseconds(250);
 };
 
 // Who hears what other replicas did; called on the coordinator's thread: post to a loop.

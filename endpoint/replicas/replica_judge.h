@@ -20,8 +20,8 @@ namespace fairlead::endpoint {
 class ReplicaJudge {
  public:
   struct Options {
-    base::Duration dead_after = base::seconds(2);
-    base::Duration late = base::milliseconds(1500);  // a look this late after the one before
+    base::Duration dead_after = base::seconds(1);
+    base::Duration late = base::milliseconds(750);  // a look this late after the one before
   };
   explicit ReplicaJudge(const Options& options) : options_(options) {}
 
