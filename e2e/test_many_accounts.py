@@ -83,7 +83,8 @@ def test_an_account_that_stands_still_touches_no_other(crowd, plane, api):
     verdict.wait_until_equal(crowd.setup.database, STALLED, api, seconds=40)
     print(f"p99 {percentile(during, 99) * 1000:.0f} ms of {len(during)}, {percentile(usual, 99) * 1000:.0f} ms before")
     assert percentile(during, 99) < max(0.5, 5 * percentile(usual, 99))
-    assert full_lists(plane.audit(since=mark)) == []
+    # With 999 accounts it stands still for longer than the API server keeps versions, and is listed again.
+    assert [one for one in full_lists(plane.audit(since=mark)) if f"/{STALLED}/" not in one] == []
 
 
 def test_an_account_whose_rows_are_refused_touches_no_other(crowd, plane, api):

@@ -10,10 +10,10 @@ def names(prefix, count):
     return [f"{prefix}-{number:03}" for number in range(count)]
 
 
-def add(endpoint, api, accounts, identity="agent-1"):
+def add(endpoint, api, accounts, identity="agent-1", **more):
     """Accounts, and namespaces of the same names with a ConfigMap in each."""
     def one(name):
-        endpoint.put_account(name, identity, {"kinds": ["configMap"], "namespaces": [name]})
+        endpoint.put_account(name, identity, {"kinds": ["configMap"], "namespaces": [name]}, **more)
         api.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
         api.call("POST", f"/api/v1/namespaces/{name}/configmaps", {"metadata": {"name": "one"}, "data": {"v": "0"}})
     with multiprocessing.pool.ThreadPool(4) as pool:

@@ -326,9 +326,10 @@ class Endpoint:
                 return float(line.split()[1])
         raise AssertionError(f"no metric {name}")
 
-    def put_account(self, name, identity, scope, access=None):
+    def put_account(self, name, identity, scope, access=None, **more):
+        """`more` goes into the spec as it is."""
         status, answer = self.call("PUT", f"/v1/accounts/{name}", {
-            "spec": {"identities": [identity], "access": access or {"level": "Cluster"}, "scope": scope}})
+            "spec": {"identities": [identity], "access": access or {"level": "Cluster"}, "scope": scope} | more})
         assert status == 200, answer
         return answer
 
