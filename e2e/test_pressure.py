@@ -162,7 +162,7 @@ def test_a_database_that_is_away_while_objects_change(pressed, plane, api):
     assert [one.process.process.pid for one in programs if one.process.process.poll() is None] == pids, "nobody restarted"
     assert [pressed.endpoint.account(name)["status"].get("instance") for name in pressed.agents] == terms
     grown = [peak_memory(one) - was for one, was in zip(programs, before)]
-    lists = full_lists(plane.audit(since=mark))
+    lists = [one for one in full_lists(plane.audit(since=mark)) if "continue=" not in one]
     print(f"{AWAY} s, {sum(storm.answered for storm in storms)} writes; grown by {[one >> 10 for one in grown]} KiB; {len(lists)} full lists")
     assert grown[0] < ENDPOINT_BOUND and max(grown[1:]) < AGENT_BOUND
     assert len(lists) <= len(pressed.agents)

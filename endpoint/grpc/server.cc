@@ -94,9 +94,13 @@ class ServerStream : public grpc::ServerBidiReactor<In, Out>,
   }
 
   // Loop thread: the owner let go.
-  void Detach() {
+  void Detach(const grpc::Status& why) {
     handler_ = nullptr;
-    End(grpc::Status(grpc::StatusCode::CANCELLED, "session ended"));
+    End(why);
+  }
+  [[nodiscard]] size_t unsent_bytes() const {
+    const base::MutexLock lock(mutex_);
+    return unsent_bytes_;
   }
 
   void OnReadDone(bool ok) override {
@@ -166,7 +170,7 @@ class ServerStream : public grpc::ServerBidiReactor<In, Out>,
   wire::StreamHandler<In>* handler_ = nullptr;  // loop thread
   In incoming_;
   std::shared_ptr<ServerStream> self_;
-  base::Mutex mutex_;
+  mutable base::Mutex mutex_;
   std::deque<Out> outgoing_;  // the first one is being written
   size_t unsent_bytes_ = 0;
   bool writing_ = false;
@@ -180,8 +184,12 @@ class ServerSender : public wire::StreamSender<Out> {
  public:
   explicit ServerSender(std::shared_ptr<ServerStream<In, Out>> stream)
       : stream_(std::move(stream)) {}
-  ~ServerSender() override { stream_->Detach(); }
+  ~ServerSender() override {
+    stream_->Detach(grpc::Status(grpc::StatusCode::CANCELLED, "session ended"));
+  }
   void Send(Out message) override { stream_->Send(std::move(message)); }
+  void End(const absl::Status& why) override { stream_->Detach(ToGrpc(why)); }
+  [[nodiscard]] size_t unsent_bytes() const override { return stream_->unsent_bytes(); }
 
  private:
   std::shared_ptr<ServerStream<In, Out>> stream_;

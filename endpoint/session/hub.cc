@@ -38,6 +38,7 @@ void Hub::Start() { Tick(); }
 void Hub::Tick() {
   Carry(leases_.Tick(now()));
   Admit(admission_.Tick(now()));
+  SendMorePositions();
   // Standbys come and go without a grant that would tell of it.
   if (++ticks_ % kTicksPerPublish == 0) {
     CloseStrangers();
@@ -136,14 +137,15 @@ void Hub::OnEnroll(const wire::Peer& peer, const v1::EnrollRequest& request,
 
 wire::StreamHandler<v1::ControlUp>* Hub::OnControl(
     const wire::Peer& peer, std::unique_ptr<wire::StreamSender<v1::ControlDown>> sender) {
-  const auto others = std::count_if(sessions_.begin(), sessions_.end(), [&](const auto& one) {
-    return one.second->peer.identity == peer.identity;
-  });
-  if (static_cast<size_t>(others) >= options_.sessions_per_identity) {
+  size_t& others = sessions_of_[peer.identity];
+  if (others >= options_.sessions_per_identity) {
     log::Warn("an agent is refused: its identity has as many sessions as may be",
               {{"identity", peer.identity}, {"sessions", others}, {"address", peer.address}});
+    sender->End(absl::ResourceExhaustedError(
+        base::StrCat("identity ", peer.identity, " has ", others, " sessions, as many as may be")));
     return nullptr;
   }
+  ++others;
   auto session = std::make_unique<Session>();
   session->hub = this;
   session->opened = now();
@@ -231,7 +233,7 @@ void Hub::CloseStrangers() {
   for (const auto& one : changes_) {
     if (one->session == nullptr && now() - one->opened > kSayWho) unjoined.push_back(one.get());
   }
-  for (Changes* one : unjoined) CloseChanges(one);
+  for (Changes* one : unjoined) CloseChanges(one, absl::AbortedError("of no session"));
 }
 
 // The stream that ended may be the one whose callback we are in: what goes, goes later.
@@ -243,8 +245,12 @@ void Hub::CloseSession(SessionId id, const std::string& why) {
   log::Info("agent gone", {{"identity", session->peer.identity},
                            {"instance", session->hello.instance_id()},
                            {"reason", why}});
+  const auto others = sessions_of_.find(session->peer.identity);
+  if (--others->second == 0) sessions_of_.erase(others);
+  const absl::Status told = absl::AbortedError(why);
+  session->control->End(told);
   session->control.reset();
-  if (session->changes != nullptr) CloseChanges(session->changes);
+  if (session->changes != nullptr) CloseChanges(session->changes, told);
   std::vector<base::U128> held;
   for (const auto& [account, grant] : grants_) {
     if (grant->session == id) held.push_back(account);
@@ -260,7 +266,10 @@ wire::StreamHandler<v1::ChangesUp>* Hub::OnChanges(
   const auto unjoined = std::count_if(changes_.begin(), changes_.end(), [&](const auto& one) {
     return one->session == nullptr && one->peer.identity == peer.identity;
   });
-  if (static_cast<size_t>(unjoined) >= kMostUnjoined) return nullptr;
+  if (static_cast<size_t>(unjoined) >= kMostUnjoined) {
+    sender->End(absl::ResourceExhaustedError("too many streams of no session"));
+    return nullptr;
+  }
   auto changes = std::make_unique<Changes>();
   changes->hub = this;
   changes->opened = now();
@@ -270,12 +279,13 @@ wire::StreamHandler<v1::ChangesUp>* Hub::OnChanges(
   return changes_.back().get();
 }
 
-void Hub::CloseChanges(Changes* changes) {
+void Hub::CloseChanges(Changes* changes, const absl::Status& why) {
   const auto found = std::find_if(changes_.begin(), changes_.end(),
                                   [&](const auto& one) { return one.get() == changes; });
   if (found == changes_.end()) return;
   const std::shared_ptr<Changes> gone = std::move(*found);
   changes_.erase(found);
+  gone->sender->End(why);
   gone->sender.reset();
   gone->session = nullptr;
   loop_->Post([gone] {});
@@ -283,7 +293,7 @@ void Hub::CloseChanges(Changes* changes) {
 
 void Hub::OnChangesMessage(Changes* changes, v1::ChangesUp message) {
   if (changes->session == nullptr) {
-    if (!message.has_open()) return CloseChanges(changes);
+    if (!message.has_open()) return CloseChanges(changes, absl::AbortedError("no Open"));
     for (const auto& [id, session] : sessions_) {
       // The session's id alone does not open its stream: the certificate must be the same, too.
       if (session->session_id != message.open().session_id() ||
@@ -297,7 +307,7 @@ void Hub::OnChangesMessage(Changes* changes, v1::ChangesUp message) {
       }
       return;
     }
-    return CloseChanges(changes);
+    return CloseChanges(changes, absl::AbortedError("of no session"));
   }
   leases_.Heard(changes->session->id, now());
   if (message.has_batch()) return OnBatch(changes->session, message.batch());

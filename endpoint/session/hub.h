@@ -97,7 +97,7 @@ class Hub : public wire::AgentService {
   void CloseSession(SessionId id, const std::string& why);
   // Streams on which nobody says who they are.
   void CloseStrangers();
-  void CloseChanges(Changes* changes);
+  void CloseChanges(Changes* changes, const absl::Status& why);
 
   void Carry(const wire::LeaseTable::Actions& actions);
   void BeginTerm(const wire::LeaseTable::Action& action);
@@ -108,6 +108,7 @@ class Hub : public wire::AgentService {
   void Release(const wire::LeaseTable::Action& action);
   void SendGrant(const wire::LeaseTable::Action& action, store::Term term);
   void SendPositions(Session* session, Grant* grant);
+  void SendMorePositions();
   void Revoke(const wire::LeaseTable::Action& action);
   void Break(const base::U128& account, const std::string& why);
   void DropGrant(const base::U128& account);
@@ -136,8 +137,10 @@ class Hub : public wire::AgentService {
       changes_;  // streams, also those not joined to a session yet
   std::map<base::U128, registry::Account> accounts_;
   std::map<base::U128, std::unique_ptr<Grant>> grants_;
-  std::map<base::U128, store::Seen> seen_;  // of grants that ended
-  std::set<base::U128> lost_commits_;       // until a grant that audits them was sent
+  std::map<base::U128, store::Seen> seen_;     // of grants that ended
+  std::set<base::U128> lost_commits_;          // until a grant that audits them was sent
+  std::set<base::U128> untold_;                // whose agents have not been sent every position yet
+  std::map<std::string, size_t> sessions_of_;  // by identity
   std::map<base::U128, Refusals> refusals_;
   SessionId next_session_ = 1;
   uint64_t next_grant_ = 1;

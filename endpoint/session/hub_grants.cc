@@ -14,6 +14,7 @@ namespace fairlead::endpoint {
 namespace {
 
 constexpr int kPositionsPerMessage = 200;
+constexpr size_t kMostUnread = size_t{1} << 20;  // of positions, by an agent
 
 // What an agent lists is held in memory until its end: whoever wants to list asks first.
 template <typename Grant>
@@ -199,6 +200,7 @@ void Hub::SendGrant(const wire::LeaseTable::Action& action, store::Term term) {
                 store::ScopeFilter{spec.omit_namespaces, spec.only_spinnaker_managed}),
             {},
             std::move(term.positions),
+            0,
             lost_commits_.erase(action.account) > 0,
             now(),
             {},
@@ -229,11 +231,14 @@ void Hub::SendGrant(const wire::LeaseTable::Action& action, store::Term term) {
   Publish(action.account);
 }
 
-// Once in a grant's life: a Changes stream that ends is the session's end.
+// Once in a grant's life: a Changes stream that ends is the session's end. There may be many: no
+// more at a time than an agent on a slow line should have waiting, and Tick() goes on.
 void Hub::SendPositions(Session* session, Grant* grant) {
-  const std::vector<store::Position> positions = std::exchange(grant->positions, {});
-  size_t next = 0;
+  const std::vector<store::Position>& positions = grant->positions;
+  size_t& next = grant->positions_told;
+  untold_.insert(grant->account);
   do {
+    if (session->changes->sender->unsent_bytes() >= kMostUnread) return;
     v1::ChangesDown message;
     v1::Positions* part = message.mutable_positions();
     part->set_account_uid(base::ToBytes(grant->account));
@@ -250,7 +255,16 @@ void Hub::SendPositions(Session* session, Grant* grant) {
     part->set_last(next == positions.size());
     session->changes->sender->Send(std::move(message));
   } while (next < positions.size());
+  untold_.erase(grant->account);
+  grant->positions.clear();
   if (std::exchange(grant->audit_all, false)) Audit(grant->account, "", "");
+}
+
+void Hub::SendMorePositions() {
+  for (const base::U128& account : std::set(untold_)) {
+    Grant* grant = grants_.at(account).get();
+    SendPositions(sessions_.at(grant->session).get(), grant);
+  }
 }
 
 void Hub::Revoke(const wire::LeaseTable::Action& action) {
@@ -279,6 +293,7 @@ void Hub::DropGrant(const base::U128& account) {
   const uint64_t number = grant->second->number;
   const wire::ShardLedger& ledger = grant->second->ledger;
   seen_[account] = {ledger.grant().store_epoch, ledger.grant().term, ledger.committed()};
+  untold_.erase(account);
   grants_.erase(grant);
   Admit(admission_.OwnerGone(number, now()));
 }

@@ -48,7 +48,7 @@ struct Hub::Changes : wire::StreamHandler<v1::ChangesUp> {
   }
   void OnClosed(const absl::Status& why) override {
     if (session != nullptr) return hub->CloseSession(session->id, why.ToString());
-    hub->CloseChanges(this);
+    hub->CloseChanges(this, why);
   }
   Hub* hub = nullptr;
   wire::Peer peer;
@@ -76,8 +76,9 @@ struct Hub::Grant {
   store::DeletionProtection protection;
   std::shared_ptr<const store::ScopeFilter> scope;
   SnapshotKinds snapshots;
-  std::vector<store::Position> positions;  // until the Changes stream is there to take them
-  bool audit_all = false;                  // once the positions are sent: the store lost commits
+  std::vector<store::Position> positions;  // until the agent was told
+  size_t positions_told = 0;
+  bool audit_all = false;  // once the positions are sent: the store lost commits
   base::Time begun{};
   std::optional<v1::AccountStatus> status;        // the agent's last
   std::map<std::string, v1::SnapshotAsk> audits;  // by snapshot id: asked for and not ended

@@ -19,7 +19,7 @@ std::vector<std::pair<store::Kind, std::vector<std::string>>> Rescoped(
   struct Watches {
     store::Kind kind;
     std::set<std::string> stored;
-    std::vector<std::string> wanted;
+    std::set<std::string> wanted;
   };
   std::map<Resource, Watches> kinds;
   for (const store::Position& one : positions) {
@@ -35,16 +35,15 @@ std::vector<std::pair<store::Kind, std::vector<std::string>>> Rescoped(
   }
   for (const kube::WatchTargetSpec& one :
        kube::PlanWatches(wire::ScopeRulesOf(scope), stored).watches) {
-    kinds[{one.type.group, one.type.resource}].wanted.push_back(one.name_space);
+    kinds[{one.type.group, one.type.resource}].wanted.insert(one.name_space);
   }
   std::vector<std::pair<store::Kind, std::vector<std::string>>> rescoped;
   for (auto& [resource, watches] : kinds) {
-    const auto& wanted = watches.wanted;
-    const bool all =
-        std::all_of(watches.stored.begin(), watches.stored.end(), [&](const std::string& watch) {
-          return std::find(wanted.begin(), wanted.end(), watch) != wanted.end();
-        });
-    if (!all) rescoped.emplace_back(watches.kind, std::move(watches.wanted));
+    const std::set<std::string>& wanted = watches.wanted;
+    if (std::includes(wanted.begin(), wanted.end(), watches.stored.begin(), watches.stored.end())) {
+      continue;
+    }
+    rescoped.emplace_back(watches.kind, std::vector<std::string>(wanted.begin(), wanted.end()));
   }
   return rescoped;
 }

@@ -44,8 +44,12 @@ template <typename Out>
 class StreamSender {
  public:
   virtual ~StreamSender() = default;
-  // Queues; the caller bounds what it queues by credit or by message kind.
+  // Queues; the caller bounds what it queues by credit or by message kind, or by unsent_bytes().
   virtual void Send(Out message) = 0;
+  // As being destroyed, and tells the other end why. An endpoint's; an agent just goes.
+  virtual void End(const absl::Status& why) {}
+  // Of what was sent, the bytes that still wait here for the other end to read. An endpoint's.
+  [[nodiscard]] virtual size_t unsent_bytes() const { return 0; }
 };
 
 // The agent's end: one connection to one endpoint address. It is destroyed on its loop, after the

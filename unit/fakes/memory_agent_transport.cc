@@ -171,6 +171,11 @@ class Sender : public wire::StreamSender<Out> {
     out_->Close(absl::UnavailableError("fake: the other end closed"), state_->lossy);
   }
   void Send(Out message) override { out_->Send(std::move(message)); }
+  void End(const absl::Status& why) override {
+    in_->Detach();
+    out_->Close(why, state_->lossy);
+  }
+  [[nodiscard]] size_t unsent_bytes() const override { return out_->bytes(); }
 
  private:
   std::shared_ptr<State> state_;

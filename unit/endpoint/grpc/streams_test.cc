@@ -61,6 +61,10 @@ class GrpcStreams : public ::testing::Test, public wire::AgentService {
       const wire::Peer& peer,
       std::unique_ptr<wire::StreamSender<v1::ControlDown>> sender) override {
     peer_ = peer;
+    if (peer.identity == "unwanted") {
+      sender->End(absl::ResourceExhaustedError("one too many"));
+      return nullptr;
+    }
     down_ = std::move(sender);
     return &up_;
   }
@@ -166,9 +170,28 @@ TEST_F(GrpcStreams, AnAgentThatNeverReadsLosesItsStream) {
   for (size_t i = 0; i < kMostUnsent / 1000 / 2; ++i) down_->Send(down);
   loop_.Run();
   EXPECT_FALSE(up_.closed.has_value()) << "it may be slow";
+  EXPECT_GT(down_->unsent_bytes(), kMostUnsent / 4);
+  EXPECT_LT(down_->unsent_bytes(), kMostUnsent);
   for (size_t i = 0; i < kMostUnsent / 1000; ++i) down_->Send(down);
   EXPECT_TRUE(Await([&] { return up_.closed.has_value(); }));
   context.TryCancel();
+}
+
+TEST_F(GrpcStreams, AnAgentReadsWhyItsStreamEnds) {
+  auto unwanted = Connect("unwanted", &loop_);
+  Collector<v1::ControlDown> refused;
+  const auto second = unwanted->OpenControl(&refused);
+  ASSERT_TRUE(Await([&] { return refused.closed.has_value(); }));
+  EXPECT_EQ(*refused.closed, absl::ResourceExhaustedError("one too many"));
+
+  Collector<v1::ControlDown> ended;
+  auto sender = channel_->OpenControl(&ended);
+  sender->Send(BeatUp(1));
+  ASSERT_TRUE(Await([&] { return up_.messages.size() == 1; }));
+  down_->End(absl::AbortedError("no Hello"));
+  down_.reset();
+  ASSERT_TRUE(Await([&] { return ended.closed.has_value(); }));
+  EXPECT_EQ(*ended.closed, absl::AbortedError("no Hello"));
 }
 
 TEST_F(GrpcStreams, AStreamWithoutAnIdentityIsRefused) {

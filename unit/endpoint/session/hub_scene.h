@@ -30,9 +30,13 @@ using base::seconds;
 template <typename Message>
 struct Received : wire::StreamHandler<Message> {
   void OnMessage(Message message) override { messages.push_back(std::move(message)); }
-  void OnClosed(const absl::Status&) override { closed = true; }
+  void OnClosed(const absl::Status& status) override {
+    closed = true;
+    why = status;
+  }
   std::vector<Message> messages;
   bool closed = false;
+  absl::Status why;
 };
 
 // An agent that says what a test tells it to, and remembers what it is told.
@@ -206,6 +210,7 @@ class HubScene : public ::testing::Test {
       scrub_done_ = std::move(done);
     };
     options.replicas = replicas;
+    options.sessions_per_identity = 2;
     hub_ = std::make_unique<Hub>(options, writer_.get(), nullptr, &board_, &loop_);
     hub_->Start();
     network_.Serve(hub_.get());
@@ -226,6 +231,9 @@ class HubScene : public ::testing::Test {
     account.spec.pinned_cluster_uid = pinned;
     account.spec.level_cluster = true;
     account.spec.kinds = kinds;
+    PutAccount(account);
+  }
+  void PutAccount(const registry::Account& account) {
     EXPECT_TRUE(store_->CreateShard({account.uid, 0}).ok());
     hub_->PutAccount(account);
   }

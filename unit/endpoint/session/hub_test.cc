@@ -147,6 +147,68 @@ TEST_F(HubTest, AFloodOfMessagesEndsTheSession) {
   EXPECT_TRUE(agent->control.closed);
 }
 
+TEST_F(HubTest, AnAgentIsToldWhyItsSessionEnds) {
+  auto agent = Holder();
+  for (int i = 0; i < 30'000; ++i) agent->Beat();
+  agent->Settle();
+  EXPECT_EQ(agent->control.why, absl::AbortedError("too many messages"));
+  EXPECT_EQ(agent->changes.why, absl::AbortedError("too many messages"));
+}
+
+TEST_F(HubTest, MoreSessionsOfAnIdentityThanMayBeAreRefusedUntilOneEnds) {
+  auto one = Connect("one");
+  auto two = Connect("two");
+  auto third = Connect("three");
+  EXPECT_EQ(third->control.why,
+            absl::ResourceExhaustedError("identity agent has 2 sessions, as many as may be"));
+  EXPECT_FALSE(Connect("other", "other")->control.closed);
+  two->Leave();
+  EXPECT_FALSE(Connect("four")->control.closed);
+}
+
+TEST_F(HubTest, PositionsWaitForAnAgentThatIsSlowToReadThem) {
+  constexpr int kPositions = 9000;
+  registry::Account account{.uid = {0, 1}, .name = "prod", .hash = "2"};
+  account.spec.identities = {"agent"};
+  v1::Payload payload = PayloadOf();
+  for (int i = 0; i < kPositions; ++i) {
+    account.spec.access_namespaces.push_back(base::StrCat("namespace-", i));
+    v1::Checkpoint* checkpoint = payload.add_entries()->mutable_checkpoint();
+    checkpoint->set_resource_version("10");
+    checkpoint->set_watch(account.spec.access_namespaces.back());
+    checkpoint->add_anchors()->set_name(std::string(200, 'n'));
+  }
+  PutAccount(account);
+  auto agent = Holder();
+  agent->SendBatch(payload);
+  agent->Leave();
+  network_.Stall(fakes::MemoryAgentNetwork::Lane::kChangesDown, true);
+  auto next = Holder();
+  loop_.Advance(seconds(1));
+  network_.Stall(fakes::MemoryAgentNetwork::Lane::kChangesDown, false);
+  loop_.Run();
+  size_t bytes = 0;
+  int before = 0;
+  for (const v1::ChangesDown& one : next->changes.messages) {
+    bytes += one.ByteSizeLong();
+    before += one.positions().positions_size();
+    EXPECT_FALSE(one.positions().last());
+  }
+  EXPECT_LT(bytes, size_t{5} << 18) << "a message more than a mebibyte";
+  EXPECT_LT(before, kPositions);
+  for (int i = 0; i < 3; ++i) {
+    next->Beat();
+    loop_.Advance(milliseconds(500));
+  }
+  std::set<std::string> watches;
+  for (const v1::ChangesDown& one : next->changes.messages) {
+    for (const v1::Position& position : one.positions().positions())
+      watches.insert(position.watch());
+  }
+  EXPECT_EQ(watches.size(), static_cast<size_t>(kPositions));
+  EXPECT_TRUE(next->changes.messages.back().positions().last());
+}
+
 TEST_F(HubTest, WhoDoesNotSayHelloInTimeIsClosed) {
   auto channel = network_.Connect({.identity = "agent", .address = "x"});
   Received<v1::ControlDown> control;
