@@ -144,8 +144,8 @@ void Account::OnGrant(const v1::Grant& grant) {
   scope_ = wire::ScopeRulesOf(grant.scope());
   positions_.clear();
   positions_complete_ = false;
-  wire::Outbox::Shard shard{grant.account_uid(), grant.shard(), grant.store_epoch(), grant.term(),
-                            grant.last_seq()};
+  wire::Outbox::Shard shard{grant.account_uid(), grant.shard(),    grant.store_epoch(),
+                            grant.term(),        grant.last_seq(), grant.prefix()};
   outbox_ = std::make_unique<wire::Outbox>(shard, options_.outbox);
   log::Info("granted", {{"account", name()}, {"term", grant.term()}, {"seq", grant.last_seq()}});
   // Positions come on another stream and may be faster than their grant.

@@ -29,8 +29,8 @@ class _CountingRelay(Relay):
         super().__init__(Loop(), port, target)
         self.up.bytes = self.down.bytes = 0
 
-    async def _pump(self, reader, writer, flow):
-        await super()._pump(_Counted(reader, flow), writer, flow)
+    async def _pump(self, reader, writer, flow, link):
+        await super()._pump(_Counted(reader, flow), writer, flow, link)
 
     def take(self):
         """(up, down) since the last time."""

@@ -194,6 +194,7 @@ void Hub::SendGrant(const wire::LeaseTable::Action& action, store::Term term) {
             action.account,
             action.session,
             wire::ShardLedger({state.epoch, state.term, state.last_seq}, ledger),
+            {},
             spec.keep_secret_data,
             {spec.max_delete_percent, spec.max_delete_count},
             std::make_shared<store::ScopeFilter>(
@@ -221,6 +222,7 @@ void Hub::SendGrant(const wire::LeaseTable::Action& action, store::Term term) {
   grant->set_cut_rules_version(json::CutRules::kVersion);
   grant->set_pinned_cluster_uid(spec.pinned_cluster_uid);
   grant->set_kubeconfig_secret(spec.kubeconfig_secret);
+  grant->set_prefix(true);
   session->second->control->Send(std::move(message));
   log::Info("granted", {{"account", account->second.name},
                         {"identity", session->second->peer.identity},
@@ -320,7 +322,8 @@ void Hub::OnBatch(Session* session, const v1::Batch& batch) {
   }
   v1::Payload payload;
   const absl::Status decoded =
-      wire::DecodePayload(batch.codec(), batch.raw_bytes(), batch.payload(), &payload);
+      wire::DecodePayload(batch.codec(), batch.raw_bytes(), batch.payload(), &payload,
+                          batch.prefixed() ? &grant.history : nullptr);
   if (!decoded.ok()) return Break(account, decoded.ToString());
   if (!MayList(payload, grant)) return Break(account, "a list came that was not admitted");
   store::Batch stored;

@@ -12,6 +12,7 @@
 #include "endpoint/session/convert.h"
 #include "endpoint/session/hub.h"
 #include "lib/base/rate_limit.h"
+#include "lib/wire/codec.h"
 #include "lib/wire/fragments.h"
 
 // What a hub holds of its agents; for its .cc files.
@@ -72,6 +73,7 @@ struct Hub::Grant {
   base::U128 account;
   SessionId session = 0;
   wire::ShardLedger ledger;
+  wire::PayloadHistory history;  // of what was accepted
   bool keep_secret_data = false;
   store::DeletionProtection protection;
   std::shared_ptr<const store::ScopeFilter> scope;

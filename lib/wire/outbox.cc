@@ -31,6 +31,13 @@ bool Overtaken(const v1::Change& pending, const v1::Change& change) {
   return order.has_value() && *order < 0;
 }
 
+// A size on the line may not tell what a Secret has in common with what others write.
+bool HasSecrets(const v1::Payload& payload) {
+  return std::any_of(payload.kinds().begin(), payload.kinds().end(), [](const v1::Kind& kind) {
+    return kind.group().empty() && kind.resource() == "secrets";
+  });
+}
+
 uint32_t Age(base::Time received, base::Time now) {
   return static_cast<uint32_t>(std::min<int64_t>(base::AgeMs(now - received), UINT32_MAX));
 }
@@ -376,7 +383,9 @@ absl::StatusOr<std::optional<v1::Batch>> Outbox::Next(base::Time now) {
   oldest_ = live_.empty() && parts_.empty() ? base::Time::max() : now;
   if (payload.entries_size() == 0) return std::nullopt;
 
-  FAIRLEAD_ASSIGN_OR_RETURN(EncodedPayload encoded, EncodePayload(payload, options_.codec));
+  const bool prefix = shard_.prefix && !HasSecrets(payload);
+  FAIRLEAD_ASSIGN_OR_RETURN(EncodedPayload encoded,
+                            EncodePayload(payload, options_.codec, prefix ? &history_ : nullptr));
   v1::Batch batch;
   batch.set_account_uid(shard_.account_uid);
   batch.set_shard(shard_.shard);
@@ -385,6 +394,7 @@ absl::StatusOr<std::optional<v1::Batch>> Outbox::Next(base::Time now) {
   batch.set_seq(++seq_);
   batch.set_codec(options_.codec);
   batch.set_raw_bytes(encoded.raw_bytes);
+  batch.set_prefixed(encoded.prefixed);
   in_flight_.push_back({seq_, encoded.bytes.size(), since});
   in_flight_bytes_ += encoded.bytes.size();
   batch.set_payload(std::move(encoded.bytes));

@@ -15,6 +15,7 @@
 #include "api/fairlead/agent/v1/agent.pb.h"
 #include "lib/base/clock.h"
 #include "lib/base/hash.h"
+#include "lib/wire/codec.h"
 
 namespace fairlead::wire {
 
@@ -47,6 +48,7 @@ class Outbox {
     uint64_t store_epoch = 0;
     uint64_t term = 0;
     uint64_t last_seq = 0;
+    bool prefix = false;  // batches may be `prefixed`
   };
   struct Watch {
     agent::v1::Kind kind;
@@ -169,6 +171,7 @@ class Outbox {
     base::Time since{};  // of the oldest in it
   };
   std::deque<InFlight> in_flight_;
+  PayloadHistory history_;
   size_t in_flight_bytes_ = 0;
   uint64_t credit_ = 0;
   base::Duration flush_delay_;

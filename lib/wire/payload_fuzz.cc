@@ -12,9 +12,10 @@ namespace {
 using fairlead::agent::v1::Codec;
 using fairlead::agent::v1::Payload;
 
-void Check(Codec codec, uint32_t raw_bytes, std::string_view bytes) {
+void Check(Codec codec, uint32_t raw_bytes, std::string_view bytes,
+           fairlead::wire::PayloadHistory* history = nullptr) {
   Payload payload;
-  if (!fairlead::wire::DecodePayload(codec, raw_bytes, bytes, &payload).ok()) return;
+  if (!fairlead::wire::DecodePayload(codec, raw_bytes, bytes, &payload, history).ok()) return;
   if (!fairlead::wire::CheckPayload(payload).ok()) std::abort();
   const auto again = fairlead::wire::EncodePayload(payload, fairlead::agent::v1::CODEC_ZSTD);
   if (!again.ok()) return;
@@ -38,5 +39,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Check(fairlead::agent::v1::CODEC_NONE, static_cast<uint32_t>(bytes.size()), bytes);
   Check(fairlead::agent::v1::CODEC_NONE, claimed, bytes);
   Check(fairlead::agent::v1::CODEC_ZSTD, claimed, bytes);
+  fairlead::wire::PayloadHistory history;
+  history.Add(bytes);
+  Check(fairlead::agent::v1::CODEC_ZSTD, claimed, bytes, &history);
   return 0;
 }

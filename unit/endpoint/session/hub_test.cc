@@ -232,6 +232,21 @@ TEST_F(HubTest, ABatchInFragmentsIsABatchAndAMarkBehindItIsEchoed) {
   EXPECT_EQ(agent->changes.messages.back().mark().number(), 42U);
 }
 
+TEST_F(HubTest, ABatchIsReadWithThoseBeforeIt) {
+  auto agent = Holder();
+  ASSERT_TRUE(agent->grant()->prefix());
+  wire::PayloadHistory history;
+  for (const char* name : {"a", "b"}) {
+    const auto encoded = wire::EncodePayload(Upserts(name), v1::CODEC_ZSTD, &history);
+    v1::ChangesUp message = agent->BatchOf(encoded->bytes);
+    message.mutable_batch()->set_codec(v1::CODEC_ZSTD);
+    message.mutable_batch()->set_raw_bytes(encoded->raw_bytes);
+    message.mutable_batch()->set_prefixed(true);
+    agent->SendUp(message);
+  }
+  EXPECT_THAT(Rows(), ElementsAre("a", "b"));
+}
+
 TEST_F(HubTest, FragmentsThatAreNoMessageEndTheSession) {
   auto agent = Holder();
   v1::ChangesUp piece;

@@ -51,6 +51,42 @@ TEST(Codec, ZstdMakesARepetitiveBodySmall) {
   EXPECT_GT(encoded->raw_bytes, 100000U);
 }
 
+TEST(Codec, SmallPayloadsArePrefixedByThoseBefore) {
+  PayloadHistory sender;
+  PayloadHistory receiver;
+  std::string body;
+  for (int i = 0; i < 300; ++i) body += std::to_string(i * 7919 % 10007) + ",";
+  for (const size_t length : {1400U, 1300U, 200'000U, 1200U, 30'000U, 5U, 1400U}) {
+    v1::Payload payload =
+        OneUpsert(body.substr(0, length) + std::string(length > 1400 ? length : 0, 'x'));
+    const auto encoded = EncodePayload(payload, v1::CODEC_ZSTD, &sender);
+    ASSERT_TRUE(encoded.ok());
+    EXPECT_EQ(encoded->prefixed, length < 100'000)
+        << "a large one has enough in common with itself";
+    v1::Payload out;
+    ASSERT_TRUE(DecodePayload(v1::CODEC_ZSTD, encoded->raw_bytes, encoded->bytes, &out,
+                              encoded->prefixed ? &receiver : nullptr)
+                    .ok());
+    EXPECT_EQ(out.SerializeAsString(), payload.SerializeAsString());
+    EXPECT_EQ(sender.bytes(), receiver.bytes());
+    EXPECT_LE(sender.bytes().size(), size_t{16} << 10);
+    if (length == 1300) {
+      EXPECT_LT(encoded->bytes.size(), 100U);
+    }
+  }
+  EXPECT_FALSE(EncodePayload(OneUpsert(), v1::CODEC_NONE, &sender)->prefixed);
+}
+
+TEST(Codec, APrefixedPayloadIsNothingWithoutItsHistory) {
+  PayloadHistory history;
+  ASSERT_TRUE(EncodePayload(OneUpsert(), v1::CODEC_ZSTD, &history).ok());
+  const auto second = EncodePayload(OneUpsert(), v1::CODEC_ZSTD, &history);
+  v1::Payload out;
+  EXPECT_FALSE(DecodePayload(v1::CODEC_ZSTD, second->raw_bytes, second->bytes, &out).ok());
+  PayloadHistory empty;
+  EXPECT_FALSE(DecodePayload(v1::CODEC_ZSTD, second->raw_bytes, second->bytes, &out, &empty).ok());
+}
+
 TEST(Codec, APayloadOver16MiBIsNotEncoded) {
   const auto encoded = EncodePayload(OneUpsert(std::string(17 << 20, 'x')), v1::CODEC_ZSTD);
   EXPECT_EQ(encoded.status().code(), absl::StatusCode::kResourceExhausted);

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <random>
+
 #include <set>
 
 #include "lib/base/backoff.h"
@@ -33,12 +35,21 @@ v1::Change Upsert(const std::string& name, const std::string& version,
   return change;
 }
 
+// That nothing makes much shorter.
+std::string RandomText(size_t bytes) {
+  static std::mt19937 random(7);
+  std::string text;
+  while (text.size() < bytes) text += static_cast<char>('!' + random() % 90);
+  return text;
+}
+
 class OutboxTest : public ::testing::Test {
  protected:
   explicit OutboxTest(OutboxOptions options = {}) {
     Outbox::Shard shard;
     shard.account_uid = std::string(16, 'a');
     shard.last_seq = 41;
+    shard.prefix = true;
     outbox_ = std::make_unique<Outbox>(shard, options);
     Outbox::Watch watch;
     watch.kind.set_resource("pods");
@@ -58,7 +69,9 @@ class OutboxTest : public ::testing::Test {
     if (!batch.ok() || !batch->has_value()) return {};
     last_ = **batch;
     v1::Payload payload;
-    EXPECT_TRUE(DecodePayload(last_.codec(), last_.raw_bytes(), last_.payload(), &payload).ok());
+    EXPECT_TRUE(DecodePayload(last_.codec(), last_.raw_bytes(), last_.payload(), &payload,
+                              last_.prefixed() ? &history_ : nullptr)
+                    .ok());
     std::vector<std::string> words;
     for (const v1::Entry& entry : payload.entries()) {
       if (entry.has_change())
@@ -107,6 +120,7 @@ class OutboxTest : public ::testing::Test {
   std::unique_ptr<Outbox> outbox_;
   int pods_ = 0;
   v1::Batch last_;
+  PayloadHistory history_;  // the endpoint's
 };
 
 TEST_F(OutboxTest, AChangeGoesAtOnceWhenNothingIsOnItsWayAndBringsItsPosition) {
@@ -126,6 +140,40 @@ TEST_F(OutboxTest, WhatFollowsIsGatheredForTheFlushDelay) {
   EXPECT_THAT(Next(t0), IsEmpty());
   EXPECT_EQ(outbox_->NextWake(), t0 + milliseconds(2));
   EXPECT_THAT(Next(t0 + milliseconds(2)), ElementsAre("b@11", "c@12", "checkpoint 12"));
+}
+
+TEST_F(OutboxTest, WhatABatchHasInCommonWithTheOneBeforeIsNotSentAgain) {
+  const std::string body = RandomText(4000);
+  outbox_->Change(pods_, Upsert("a", "10", body), "9", t0);
+  EXPECT_THAT(Next(t0), ElementsAre("a@10"));
+  EXPECT_GT(last_.payload().size(), 3000U);
+  Ack(42);
+  outbox_->Change(pods_, Upsert("a", "11", body + "x"), "10", t0);
+  EXPECT_THAT(Next(t0), ElementsAre("a@11"));
+  EXPECT_LT(last_.payload().size(), 200U);
+}
+
+TEST_F(OutboxTest, NothingHasASecretInCommonWithAnything) {
+  Outbox::Watch watch;
+  watch.kind.set_resource("secrets");
+  watch.kind.set_kind("Secret");
+  watch.kind.set_version("v1");
+  const int secrets = outbox_->AddWatch(watch);
+  const std::string body = RandomText(4000);
+  outbox_->Change(pods_, Upsert("guess", "10", body), "9", t0);
+  EXPECT_THAT(Next(t0), ElementsAre("guess@10"));
+  Ack(42);
+  outbox_->Change(secrets, Upsert("s", "11", body), "10", t0);
+  EXPECT_THAT(Next(t0), ElementsAre("s@11"));
+  EXPECT_GT(last_.payload().size(), 3000U) << "the guess of a Secret does not make it shorter";
+  const std::string other = RandomText(4000);
+  outbox_->Change(secrets, Upsert("s", "12", other), "11", t0);
+  Ack(43);
+  EXPECT_THAT(Next(t0), ElementsAre("s@12"));
+  Ack(44);
+  outbox_->Change(pods_, Upsert("guess", "13", other), "12", t0);
+  EXPECT_THAT(Next(t0), ElementsAre("guess@13"));
+  EXPECT_GT(last_.payload().size(), 3000U) << "nor does a Secret its guess";
 }
 
 TEST_F(OutboxTest, AnEndpointThatAsksForPatienceIsSentNothingAtOnce) {
