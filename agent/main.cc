@@ -40,6 +40,14 @@ constexpr char kUsage[] =
     "       fairlead-agent --version\n\n"
     "The file is described in docs/reference/agent-config.md.\n";
 
+sigset_t StopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
 // Health and metrics for the kubelet and Prometheus.
 class HealthPages : public net::HttpHandler {
  public:
@@ -134,110 +142,132 @@ absl::Status AddAccounts(const Config& config, Workers* workers, Agent* agent) {
   return absl::OkStatus();
 }
 
-int Serve(const Config& config) {
-  log::SetLevel(config.log_level);
-  std::string trust_bundle;
-  if (!config.allow_plaintext_loopback) {
-    auto bundle = base::ReadFile(config.trust_bundle_file);
-    if (!bundle.ok()) {
-      std::fprintf(stderr, "fairlead-agent: trustBundleFile: %s\n",
-                   bundle.status().ToString().c_str());
-      return 1;
+// What Serve() runs: made by Prepare(), begun and ended by Run().
+class Process {
+ public:
+  // `config` outlives the process.
+  explicit Process(const Config& config) : config_(config), loop_("agent"), workers_(config) {}
+
+  // Whatever can be wrong with the configuration's files and addresses.
+  absl::Status Prepare() {
+    if (!config_.allow_plaintext_loopback) {
+      auto bundle = base::ReadFile(config_.trust_bundle_file);
+      if (!bundle.ok()) return base::WithContext(bundle.status(), "trustBundleFile");
+      trust_bundle_ = *std::move(bundle);
     }
-    trust_bundle = *std::move(bundle);
+    options_ = {base::kVersion, base::RandomHex(8), config_.revision, config_.zone};
+    UplinkOptions uplink;
+    uplink.endpoints = config_.endpoints;
+    uplink.seed = base::RandomU128().lo;
+    uplink.on_round_trip = [&round_trips = RoundTrips(&registry_)](base::Duration took) {
+      round_trips.Observe(std::chrono::duration<double>(took).count());
+    };
+    agent_ = std::make_unique<Agent>(
+        options_, uplink,
+        [this](const std::string& target) { return ChannelTo(target, credentials_); }, &loop_);
+    FAIRLEAD_RETURN_IF_ERROR(AddAccounts(config_, &workers_, agent_.get()));
+    return StartHealth();
   }
-  net::LoopThread loop("agent");
-  Workers workers(config);
-  auto credentials = std::make_shared<Credentials>();
-  const auto channel_to = [&config, &loop](const std::string& target, const Credentials& with) {
+
+  void Run() {
+    loop_.Post([this] { Begin(); });
+    log::Info("fairlead-agent runs", {{"version", base::kVersion},
+                                      {"accounts", config_.accounts.size()},
+                                      {"instance", options_.instance_id}});
+    workers_.Start();
+    loop_.Start();
+    const sigset_t signals = StopSignals();
+    int signal = 0;
+    sigwait(&signals, &signal);
+    log::Info("stopping", {{"signal", strsignal(signal)}});
+    if (health_) health_->Stop();
+    std::promise<void> ended;
+    loop_.Post([&] {
+      identity_.reset();
+      agent_->Stop();
+      ended.set_value();
+    });
+    ended.get_future().wait();
+    loop_.Stop();
+    agent_->Close();
+    workers_.Stop();
+  }
+
+ private:
+  std::unique_ptr<wire::AgentChannel> ChannelTo(const std::string& target,
+                                                const Credentials& with) {
     ChannelOptions options;
     options.target = target;
-    options.server_name = config.server_name;
+    options.server_name = config_.server_name;
     options.trust_bundle = with.trust_bundle;
     options.certificate = with.certificate_pem;
     options.key = with.key_pem;
-    options.plaintext = config.allow_plaintext_loopback;
-    options.identity = config.identity.name;
-    return MakeGrpcChannel(options, &loop);
-  };
-  metrics::Registry registry;
-  AgentOptions options{base::kVersion, base::RandomHex(8), config.revision, config.zone};
-  UplinkOptions uplink;
-  uplink.endpoints = config.endpoints;
-  uplink.seed = base::RandomU128().lo;
-  uplink.on_round_trip = [&round_trips = RoundTrips(&registry)](base::Duration took) {
-    round_trips.Observe(std::chrono::duration<double>(took).count());
-  };
-  auto agent = std::make_unique<Agent>(
-      options, uplink,
-      [channel_to, credentials](const std::string& target) {
-        return channel_to(target, *credentials);
-      },
-      &loop);
-  if (const absl::Status status = AddAccounts(config, &workers, agent.get()); !status.ok()) {
-    std::fprintf(stderr, "fairlead-agent: %s\n", status.ToString().c_str());
-    return 1;
+    options.plaintext = config_.allow_plaintext_loopback;
+    options.identity = config_.identity.name;
+    return MakeGrpcChannel(options, &loop_);
   }
-  HealthPages pages(agent.get(), &registry);
-  std::unique_ptr<net::HttpServer> health;
-  if (!config.health_address.empty()) {
+
+  absl::Status StartHealth() {
+    if (config_.health_address.empty()) return absl::OkStatus();
+    pages_ = std::make_unique<HealthPages>(agent_.get(), &registry_);
     net::HttpServerOptions server;
-    server.address = config.health_address;
-    auto started = net::HttpServer::Start(server, &pages, &loop);
-    if (!started.ok()) {
-      std::fprintf(stderr, "fairlead-agent: health.address: %s\n",
-                   started.status().ToString().c_str());
-      return 1;
-    }
-    health = *std::move(started);
+    server.address = config_.health_address;
+    auto started = net::HttpServer::Start(server, pages_.get(), &loop_);
+    if (!started.ok()) return base::WithContext(started.status(), "health.address");
+    health_ = *std::move(started);
+    return absl::OkStatus();
   }
-  std::unique_ptr<IdentityKeeper> identity;
-  bool started = false;
-  const auto on_credentials = [&](const Credentials& fresh) {
-    *credentials = fresh;
-    if (std::exchange(started, true)) return agent->uplink().Reconnect("a new certificate");
-    agent->Start();
-  };
-  loop.Post([&] {
-    if (config.allow_plaintext_loopback) return on_credentials({});
+
+  void Begin() {
+    if (config_.allow_plaintext_loopback) return OnCredentials({});
     std::unique_ptr<SharedSecret> secret;
-    if (!config.identity.secret_name.empty()) {
-      auto opened =
-          SharedSecret::Open(config.identity.secret_namespace, config.identity.secret_name, &loop);
+    if (!config_.identity.secret_name.empty()) {
+      auto opened = SharedSecret::Open(config_.identity.secret_namespace,
+                                       config_.identity.secret_name, &loop_);
       if (!opened.ok()) {
         log::Error("identitySecret cannot be used", {{"error", opened.status()}});
         std::_Exit(1);
       }
       secret = *std::move(opened);
     }
-    identity = std::make_unique<IdentityKeeper>(config, trust_bundle, channel_to, on_credentials,
-                                                std::move(secret), &loop);
-    identity->Start();
-  });
-  log::Info("fairlead-agent runs", {{"version", base::kVersion},
-                                    {"accounts", config.accounts.size()},
-                                    {"instance", options.instance_id}});
+    identity_ = std::make_unique<IdentityKeeper>(
+        config_, trust_bundle_,
+        [this](const std::string& target, const Credentials& with) {
+          return ChannelTo(target, with);
+        },
+        [this](const Credentials& fresh) { OnCredentials(fresh); }, std::move(secret), &loop_);
+    identity_->Start();
+  }
 
-  workers.Start();
-  loop.Start();
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  int signal = 0;
-  sigwait(&signals, &signal);
-  log::Info("stopping", {{"signal", strsignal(signal)}});
-  if (health) health->Stop();
-  std::promise<void> ended;
-  loop.Post([&] {
-    identity.reset();
-    agent->Stop();
-    ended.set_value();
-  });
-  ended.get_future().wait();
-  loop.Stop();
-  agent->Close();
-  workers.Stop();
+  void OnCredentials(const Credentials& fresh) {
+    credentials_ = fresh;
+    if (std::exchange(started_, true)) return agent_->uplink().Reconnect("a new certificate");
+    agent_->Start();
+  }
+
+  const Config& config_;
+  net::LoopThread loop_;
+  Workers workers_;
+  metrics::Registry registry_;
+  std::string trust_bundle_;
+  AgentOptions options_;
+  std::unique_ptr<Agent> agent_;
+  std::unique_ptr<HealthPages> pages_;
+  std::unique_ptr<net::HttpServer> health_;
+  // The loop's.
+  Credentials credentials_;
+  std::unique_ptr<IdentityKeeper> identity_;
+  bool started_ = false;
+};
+
+int Serve(const Config& config) {
+  log::SetLevel(config.log_level);
+  Process process(config);
+  if (const absl::Status status = process.Prepare(); !status.ok()) {
+    std::fprintf(stderr, "fairlead-agent: %s\n", status.ToString().c_str());
+    return 1;
+  }
+  process.Run();
   return 0;
 }
 
@@ -265,10 +295,7 @@ int Main(int argc, char** argv) {
   }
   if (verb == "--check") return 0;
   // Every thread inherits this, so that only sigwait() sees them.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
+  const sigset_t signals = StopSignals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   return Serve(*config);
