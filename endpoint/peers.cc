@@ -16,6 +16,10 @@ void Peers::OnDoubt() {
   OnRegistry();  // what could not be read while the database was away
 }
 
+void Peers::OnForgotten() {
+  options_.hub_loop->Post([hub = options_.hub] { hub->AskAgain(); });
+}
+
 void Peers::OnRegistry() {
   const absl::Status ignored = options_.writer->Do([this](store::Store&) { ReadRegistry(); });
   (void)ignored;

@@ -31,6 +31,7 @@ class Peers : public CoordinatorListener {
   void OnFree(std::vector<base::U128> accounts) override;
   void OnRegistry() override;
   void OnDoubt() override;
+  void OnForgotten() override;
 
  private:
   void ReadRegistry();

@@ -99,7 +99,10 @@ class Coordinator::Impl {
   absl::Status Beat(base::Time now) {
     FAIRLEAD_ASSIGN_OR_RETURN(const bool known, rows_->Beat(++beat_));
     if (!known) {
-      doubt_ |= beat_ > 1;
+      if (beat_ > 1) {
+        doubt_ = true;
+        listener_->OnForgotten();
+      }
       for (const base::U128& account : board_->OwnAccounts()) Changed(account);
     }
     FAIRLEAD_ASSIGN_OR_RETURN(const auto rows, rows_->Replicas());

@@ -31,6 +31,8 @@ class CoordinatorListener {
   // The database was away, or others held this replica for dead: its shards may be another's, and
   // the database may have lost commits.
   virtual void OnDoubt() = 0;
+  // Others held this replica for dead, and with it what it waits for: it must be asked for again.
+  virtual void OnForgotten() = 0;
 };
 
 // This replica's part among the replicas of the endpoint: beats, buries the dead, tells what is

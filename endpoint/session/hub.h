@@ -63,6 +63,8 @@ class Hub : public wire::AgentService {
 
   // No replica holds these accounts, which this one waits for.
   void OnFree(const std::vector<base::U128>& accounts);
+  // Nobody knows any more what this replica waits for.
+  void AskAgain();
   // The database may not be as this replica left it: grants whose shard is another's, or lost what
   // was acknowledged, begin anew.
   void CheckGrants();

@@ -87,6 +87,8 @@ void Hub::OnFree(const std::vector<base::U128>& accounts) {
   for (const base::U128& account : accounts) Carry(leases_.Freed(account, now()));
 }
 
+void Hub::AskAgain() { OnFree(leases_.Elsewhere()); }
+
 void Hub::CheckGrants() {
   std::vector<store::Held> held;
   for (const auto& [account, grant] : grants_) {

@@ -1,5 +1,7 @@
 #include "endpoint/store/replica_rows.h"
 
+#include <algorithm>
+
 #include "lib/base/status.h"
 #include "lib/base/strings.h"
 #include "lib/sql/connection.h"
@@ -32,8 +34,8 @@ absl::StatusOr<bool> ReplicaRows::Beat(uint64_t beat) {
         sql::Run(*connection_, "UPDATE replicas SET beat = ? WHERE id = ?", beat, self_));
     known = hit == 1;
     if (known) return absl::OkStatus();
-    return sql::Run(*connection_, "INSERT INTO replicas (id, beat, board) VALUES (?, ?, 0)", self_,
-                    beat)
+    return sql::Run(*connection_, "INSERT INTO replicas (id, beat, board) VALUES (?, ?, ?)", self_,
+                    beat, said_)
         .status();
   }));
   return known;
@@ -122,6 +124,7 @@ absl::Status ReplicaRows::SaveBoard(const std::vector<BoardRow>& rows) {
       FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
       if (!row) return absl::AbortedError("this replica has no row: others hold it for dead");
       version = static_cast<uint64_t>(query->Int(0));
+      said_ = std::max(said_, version);
     }
     for (const BoardRow& row : rows) {
       const std::string account = base::ToBytes(row.account);

@@ -46,7 +46,7 @@ class ReplicaRows {
   ~ReplicaRows();
 
   // Writes this replica's row. False: there was none, as at the start, or after others held it for
-  // dead; then its shards may be theirs.
+  // dead; then its shards may be theirs, and what it said and waited for is forgotten.
   absl::StatusOr<bool> Beat(uint64_t beat);
   absl::StatusOr<std::vector<ReplicaRow>> Replicas();
   absl::StatusOr<Counters> ReadCounters();
@@ -56,7 +56,8 @@ class ReplicaRows {
   absl::Status Leave();
   // Shards that this replica waits for and no live replica holds.
   absl::StatusOr<std::vector<ShardKey>> Free();
-  // Writes what is said of accounts' agents ("" = nothing any more), under the next version.
+  // Writes what is said of accounts' agents ("" = nothing any more), under the next version: no
+  // version comes twice, also after others held this replica for dead, and heard of it up to one.
   absl::Status SaveBoard(const std::vector<BoardRow>& rows);
   // What `replica` said after `version`.
   absl::StatusOr<std::vector<BoardRow>> BoardSince(const std::string& replica, uint64_t version);
@@ -66,6 +67,7 @@ class ReplicaRows {
 
   std::unique_ptr<sql::Connection> connection_;
   const std::string self_;
+  uint64_t said_ = 0;  // the highest version that may have been written
 };
 
 }  // namespace fairlead::endpoint::store

@@ -207,6 +207,14 @@ void LeaseTable::BeginElsewhere(const base::U128& uid, uint64_t attempt) {
   state.elsewhere = true;
 }
 
+std::vector<base::U128> LeaseTable::Elsewhere() const {
+  std::vector<base::U128> accounts;
+  for (const auto& [uid, state] : accounts_) {
+    if (state.elsewhere) accounts.push_back(uid);
+  }
+  return accounts;
+}
+
 LeaseTable::Actions LeaseTable::Freed(const base::U128& uid, base::Time now) {
   Actions actions;
   const auto found = accounts_.find(uid);

@@ -105,6 +105,8 @@ class LeaseTable {
   // Sessions other than the holder that could take the account over now.
   [[nodiscard]] size_t Standbys(const base::U128& uid, base::Time now) const;
   [[nodiscard]] size_t held() const { return held_; }
+  // What another replica has, and sessions here wait for.
+  [[nodiscard]] std::vector<base::U128> Elsewhere() const;
 
  private:
   struct SessionState {

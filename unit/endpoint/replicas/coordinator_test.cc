@@ -20,10 +20,14 @@ class Heard : public CoordinatorListener {
   void OnDoubt() override {
     signal.Update([&] { ++doubts; });
   }
+  void OnForgotten() override {
+    signal.Update([&] { ++forgotten; });
+  }
   fakes::Signal signal;
   std::vector<base::U128> free;
   int registry = 0;
   int doubts = 0;
+  int forgotten = 0;
 };
 
 // A replica with all that is its own.
@@ -80,6 +84,27 @@ TEST_P(CoordinatorTest, AReplicaThatDiesIsFoundOut) {
   auto second = Run(two_);
   EXPECT_TRUE(Until(*second, [&] { return !second->heard.free.empty(); }));
   EXPECT_FALSE(*one_.rows->Beat(2)) << "it learns of it with its next beat";
+}
+
+// It goes on before the one who held it for dead has looked again.
+TEST_P(CoordinatorTest, AReplicaThatWasHeldForDeadSaysAllAgainAndAsksAgain) {
+  auto first = Run(one_);
+  auto second = Run(two_);
+  AccountLive live;
+  live.standbys = 1;
+  first->board.Set(account_, live);
+  ASSERT_TRUE(Until(*second, [&] { return second->board.Get(account_).standbys == 1; }));
+  const auto rows = two_.rows->Replicas();
+  for (const store::ReplicaRow& row : *rows) {
+    if (row.id != one_.store->replica()) continue;
+    ASSERT_TRUE(two_.rows->Bury(row).ok());
+    // A beat that was faster is nobody's burial: the next look has the one after it.
+    ASSERT_TRUE(two_.rows->Bury({row.id, row.beat + 1, 0}).ok());
+  }
+  ASSERT_TRUE(Until(*first, [&] { return first->heard.forgotten > 0; }));
+  live.standbys = 2;
+  first->board.Set(account_, live);
+  EXPECT_TRUE(Until(*second, [&] { return second->board.Get(account_).standbys == 2; }));
 }
 
 TEST_P(CoordinatorTest, WhatIsKnownOfAgentsIsKnownToAllReplicas) {

@@ -130,6 +130,20 @@ TEST_P(ReplicaRowsTest, WhatAReplicaSaysOfItsAgentsIsReadOnceByOthers) {
   EXPECT_EQ(news[0].live, "second");
 }
 
+TEST_P(ReplicaRowsTest, WhatAReplicaSaysAfterItWasHeldForDeadIsNewToOthers) {
+  one_.Beat();
+  ASSERT_TRUE(one_.rows->SaveBoard({{{1, 1}, "first"}}).ok());
+  ASSERT_TRUE(one_.rows->SaveBoard({{{1, 1}, "second"}}).ok());
+  const store::ReplicaRow heard = two_.rows->Replicas()->front();
+  ASSERT_TRUE(two_.rows->Bury(heard).ok());
+  one_.Beat();
+  EXPECT_EQ(two_.rows->Replicas()->front().board, heard.board) << "nothing is said yet";
+  ASSERT_TRUE(one_.rows->SaveBoard({{{1, 1}, "again"}}).ok());
+  const auto news = *two_.rows->BoardSince(heard.id, heard.board);
+  ASSERT_THAT(news, SizeIs(1));
+  EXPECT_EQ(news[0].live, "again");
+}
+
 INSTANTIATE_SERVER_SUITE(ReplicaRowsTest);
 
 }  // namespace

@@ -49,6 +49,21 @@ TEST_F(HubReplicasTest, AnAccountThatAnotherReplicaHasIsGrantedWhenItIsFree) {
   EXPECT_EQ(board_.Get(account_).term, 2U);
 }
 
+TEST_F(HubReplicasTest, WhatAForgottenReplicaWaitsForIsAskedForAgain) {
+  AnotherHolds();
+  const auto agent = Connect("one");
+  agent->Claim("prod");
+  ASSERT_TRUE(Waits());
+  Run("DELETE FROM waiting");
+  agent->Beat();
+  agent->Settle();
+  EXPECT_FALSE(Waits());
+  hub_->AskAgain();
+  agent->Settle();
+  EXPECT_TRUE(Waits());
+  EXPECT_EQ(agent->grant(), nullptr);
+}
+
 TEST_F(HubReplicasTest, NobodyWaitsAnyMoreWhenTheLastStandbyLeaves) {
   AnotherHolds();
   const auto agent = Connect("one");
