@@ -98,6 +98,50 @@ class Agent::Slot : public AccountHost {
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
+// An API call of an account's, as the session sees it: the one is on the worker's loop, this on the
+// session's.
+class Agent::RemoteCall : public ApiCall {
+ public:
+  // The account's events as they come over to the session's loop.
+  struct Ear {
+    ApiAnswer* answer = nullptr;  // null: nobody listens any more
+  };
+  RemoteCall(Slot* slot, uint64_t number, std::shared_ptr<Ear> ear)
+      : slot_(slot), number_(number), ear_(std::move(ear)) {}
+  ~RemoteCall() override {
+    ear_->answer = nullptr;
+    slot_->Tell([number = number_](Account& account) { account.CancelApiCall(number); });
+  }
+  void Credit(uint64_t total) override {
+    slot_->Tell(
+        [number = number_, total](Account& account) { account.CreditApiCall(number, total); });
+  }
+  static ApiCallEvents Events(const std::shared_ptr<Ear>& ear, base::Loop* loop) {
+    ApiCallEvents events;
+    events.on_head = [ear, loop](v1::ApiHead head) {
+      loop->Post([ear, head = std::move(head)] {
+        if (ear->answer != nullptr) ear->answer->OnHead(head);
+      });
+    };
+    events.on_data = [ear, loop](std::string data) {
+      loop->Post([ear, data = std::move(data)]() mutable {
+        if (ear->answer != nullptr) ear->answer->OnData(std::move(data));
+      });
+    };
+    events.on_end = [ear, loop](const absl::Status& status) {
+      loop->Post([ear, status] {
+        if (ear->answer != nullptr) ear->answer->OnEnd(status);
+      });
+    };
+    return events;
+  }
+
+ private:
+  Slot* slot_;
+  const uint64_t number_;
+  std::shared_ptr<Ear> ear_;
+};
+
 Agent::Agent(const AgentOptions& options, const UplinkOptions& uplink,
              Uplink::MakeChannel make_channel, base::Loop* loop)
     : options_(options), loop_(loop), uplink_(uplink, std::move(make_channel), this, loop) {}
@@ -267,6 +311,20 @@ void Agent::OnAuditOrder(const v1::AuditOrder& order) {
 void Agent::OnSnapshotDone(const v1::SnapshotDone& done) {
   Slot* slot = ByUid(done.account_uid());
   if (slot != nullptr) slot->Tell([done](Account& account) { account.OnSnapshotDone(done); });
+}
+
+std::unique_ptr<ApiCall> Agent::OnApiRequest(const v1::ApiRequest& request, std::string body,
+                                             ApiAnswer* answer) {
+  Slot* slot = ByUid(request.account_uid());
+  if (slot == nullptr) {
+    answer->OnEnd(absl::UnavailableError("this agent does not serve the account"));
+    return nullptr;
+  }
+  auto ear = std::make_shared<RemoteCall::Ear>(RemoteCall::Ear{answer});
+  const uint64_t number = ++api_calls_;
+  slot->Tell([number, request, body = std::move(body), events = RemoteCall::Events(ear, loop_)](
+                 Account& account) { account.StartApiCall(number, request, body, events); });
+  return std::make_unique<RemoteCall>(slot, number, std::move(ear));
 }
 
 // One after the other is the first to take the room.

@@ -57,11 +57,14 @@ class Agent : public UplinkListener {
   void OnAdmit(const v1::SnapshotAdmit& admit) override;
   void OnAuditOrder(const v1::AuditOrder& order) override;
   void OnSnapshotDone(const v1::SnapshotDone& done) override;
+  std::unique_ptr<ApiCall> OnApiRequest(const v1::ApiRequest& request, std::string body,
+                                        ApiAnswer* answer) override;
   void OnRoom() override;
   void OnLost(const std::string& why) override;
 
  private:
   class Slot;
+  class RemoteCall;
   Slot* ByUid(const std::string& uid);
   Slot* ByName(const std::string& name);
   void SendClaim(const v1::Claim& claim);
@@ -70,6 +73,7 @@ class Agent : public UplinkListener {
   base::Loop* loop_;
   std::vector<std::unique_ptr<Slot>> slots_;
   uint64_t sessions_ = 0;
+  uint64_t api_calls_ = 0;
   size_t first_told_ = 0;  // of the accounts, when there is room again
   Uplink uplink_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

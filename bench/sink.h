@@ -42,6 +42,11 @@ class Sink : public wire::AgentService {
   wire::StreamHandler<agent::v1::ChangesUp>* OnChanges(
       const wire::Peer& peer,
       std::unique_ptr<wire::StreamSender<agent::v1::ChangesDown>> sender) override;
+  // No API requests here.
+  wire::StreamHandler<agent::v1::ExchangeUp>* OnExchange(
+      const wire::Peer&, std::unique_ptr<wire::StreamSender<agent::v1::ExchangeDown>>) override {
+    return nullptr;
+  }
   void OnEnroll(const wire::Peer& peer, const agent::v1::EnrollRequest& request,
                 std::function<void(absl::StatusOr<agent::v1::EnrollResponse>)> done) override;
 

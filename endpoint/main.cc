@@ -10,6 +10,7 @@
 #include "endpoint/config/config.h"
 #include "endpoint/freshness/monitor.h"
 #include "endpoint/freshness/scrubber.h"
+#include "endpoint/gateway/gateway.h"
 #include "endpoint/grpc/server.h"
 #include "endpoint/identity/authority.h"
 #include "endpoint/peers.h"
@@ -92,6 +93,7 @@ class Endpoint {
   int Run() {
     if (const int failed = OpenStore(); failed != 0) return failed;
     if (const int failed = StartHub(); failed != 0) return failed;
+    if (const int failed = StartGateway(); failed != 0) return failed;
     if (const int failed = StartRest(); failed != 0) return failed;
     if (const int failed = StartReplicas(); failed != 0) return failed;
     if (const int failed = StartAgents(); failed != 0) return failed;
@@ -172,6 +174,16 @@ class Endpoint {
     return 0;
   }
 
+  int StartGateway() {
+    auto reader = store_->OpenReader();
+    if (!reader.ok()) return Complain("database", reader.status());
+    gateway_reader_ = *std::move(reader);
+    gateway_ = std::make_unique<Gateway>(GatewayOptions{
+        gateway_reader_.get(), &gateway_loop_, &base::Clock::Real(), hub_.get(), &hub_loop_});
+    gateway_loop_.Start();
+    return 0;
+  }
+
   int StartRest() {
     RestOptions options{&config_,
                         writer_.get(),
@@ -182,6 +194,7 @@ class Endpoint {
                         &rest_loop_,
                         &read_loop_,
                         &actions_,
+                        gateway_.get(),
                         [this] { return coordinator_ ? coordinator_->problem() : ""; }};
     service_ = std::make_unique<RestService>(options);
     net::HttpServerOptions server;
@@ -277,6 +290,7 @@ class Endpoint {
     });
     hub_loop_.Stop();
     rest_loop_.Stop();
+    gateway_loop_.Stop();
     read_loop_.Stop();
     service_.reset();
   }
@@ -289,6 +303,7 @@ class Endpoint {
   net::LoopThread hub_loop_{"hub"};
   net::LoopThread rest_loop_{"rest"};
   net::LoopThread read_loop_{"reads"};
+  net::LoopThread gateway_loop_{"gateway"};
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<store::Reader> rest_reader_;
   uint64_t registry_version_ = 0;
@@ -299,6 +314,8 @@ class Endpoint {
   HubActions actions_;
   std::unique_ptr<Hub> hub_;
   std::unique_ptr<AccountsFile> accounts_file_;
+  std::unique_ptr<store::Reader> gateway_reader_;
+  std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<RestService> service_;
   std::unique_ptr<Peers> peers_;
   std::unique_ptr<Coordinator> coordinator_;

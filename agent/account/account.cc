@@ -80,7 +80,8 @@ Account::Account(const AccountOptions& options, std::unique_ptr<net::HttpTranspo
       loop_(loop),
       token_(options.access.token, options.access.token_file),
       backoff_({.first = base::milliseconds(500), .most = base::seconds(60)}, options.seed),
-      random_(options.seed) {}
+      random_(options.seed),
+      api_calls_(transport_.get(), loop) {}
 
 Account::~Account() {
   alive_.reset();
@@ -379,6 +380,16 @@ void Account::OnSnapshotDone(const v1::SnapshotDone& done) {
   for (const auto& watcher : watchers_) {
     watcher->OnSnapshotDone(done.snapshot_id(), done.verified());
   }
+}
+
+void Account::StartApiCall(uint64_t call, const v1::ApiRequest& request, std::string body,
+                           ApiCallEvents events) {
+  if (Current(request.account_uid(), request.term())) {
+    return api_calls_.Start(call, request, std::move(body), RequestHeaders(), std::move(events));
+  }
+  loop_->Post([on_end = std::move(events.on_end)] {
+    on_end(absl::UnavailableError("the account is another agent's by now"));
+  });
 }
 
 void Account::AskSnapshot(const kube::WatchTargetSpec& target, const std::string& snapshot_id,

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/account/api_calls.h"
 #include "agent/account/watcher.h"
 #include "api/fairlead/agent/v1/agent.pb.h"
 #include "lib/base/backoff.h"
@@ -62,6 +63,11 @@ class Account : public WatchHost {
   // Also of watches that begin later in this grant.
   void OnAuditOrder(const v1::AuditOrder& order);
   void OnSnapshotDone(const v1::SnapshotDone& done);
+  // A request of the endpoint's under this grant; `call` is the caller's number of it.
+  void StartApiCall(uint64_t call, const v1::ApiRequest& request, std::string body,
+                    ApiCallEvents events);
+  void CreditApiCall(uint64_t call, uint64_t total) { api_calls_.Credit(call, total); }
+  void CancelApiCall(uint64_t call) { api_calls_.Cancel(call); }
   // The line takes batches again.
   void OnRoom();
 
@@ -124,6 +130,7 @@ class Account : public WatchHost {
   std::string state_detail_;
 
   std::vector<std::unique_ptr<Call>> calls_;
+  ApiCalls api_calls_;
   std::unique_ptr<base::Timer> probe_timer_;
   std::unique_ptr<base::Timer> discover_timer_;
   std::unique_ptr<base::Timer> flush_timer_;

@@ -241,6 +241,15 @@ class GrpcChannel : public wire::AgentChannel {
     return std::make_unique<ClientSender<v1::ChangesUp, v1::ChangesDown>>(std::move(stream));
   }
 
+  std::unique_ptr<wire::StreamSender<v1::ExchangeUp>> OpenExchange(
+      wire::StreamHandler<v1::ExchangeDown>* handler) override {
+    auto stream = std::make_shared<ClientStream<v1::ExchangeUp, v1::ExchangeDown>>(
+        loop_, calls_, handler, identity_);
+    stub_->async()->Exchange(stream->context(), stream.get());
+    stream->Start();
+    return std::make_unique<ClientSender<v1::ExchangeUp, v1::ExchangeDown>>(std::move(stream));
+  }
+
   void Enroll(const v1::EnrollRequest& request,
               std::function<void(absl::StatusOr<v1::EnrollResponse>)> done) override {
     const auto call = std::make_shared<EnrollCall>(loop_, calls_, request, std::move(done));

@@ -51,6 +51,7 @@ void Uplink::Start() { Connect(); }
 void Uplink::Stop() {
   beat_timer_.reset();
   retry_timer_.reset();
+  exchanges_.reset();
   changes_.reset();
   control_.reset();
   channel_.reset();
@@ -83,11 +84,13 @@ void Uplink::Lost(const std::string& why) {
     std::unique_ptr<wire::AgentChannel> channel;
     std::unique_ptr<ControlStream> control;
     std::unique_ptr<ChangesStream> changes;
+    std::unique_ptr<Exchanges> exchanges;
   };
   auto remains = std::make_shared<Remains>();
   remains->channel = std::move(channel_);
   remains->control = std::move(control_);
   remains->changes = std::move(changes_);
+  remains->exchanges = std::move(exchanges_);
   remains->control->sender.reset();
   if (remains->changes) remains->changes->lane.reset();
   unanswered_.clear();
@@ -132,6 +135,14 @@ void Uplink::OnWelcome(const v1::Welcome& welcome) {
   log::Info("session opened",
             {{"endpoint", endpoint_}, {"endpointVersion", welcome.endpoint_version()}});
   listener_->OnWelcome(welcome);
+  if (std::find(features.begin(), features.end(), wire::kFeatureExchange) != features.end()) {
+    exchanges_ = std::make_unique<Exchanges>(
+        channel_.get(), session_id_,
+        [this](const v1::ApiRequest& request, std::string body, ApiAnswer* answer) {
+          return listener_->OnApiRequest(request, std::move(body), answer);
+        },
+        loop_);
+  }
   Beat();
 }
 

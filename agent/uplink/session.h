@@ -11,6 +11,7 @@
 
 #include "agent/uplink/backlog.h"
 #include "agent/uplink/bulk_lane.h"
+#include "agent/uplink/exchanges.h"
 #include "api/fairlead/agent/v1/agent.pb.h"
 #include "lib/base/backoff.h"
 #include "lib/base/loop.h"
@@ -35,6 +36,9 @@ class UplinkListener {
   virtual void OnAdmit(const v1::SnapshotAdmit& admit) = 0;
   virtual void OnAuditOrder(const v1::AuditOrder& order) = 0;
   virtual void OnSnapshotDone(const v1::SnapshotDone& done) = 0;
+  // As StartApiCall.
+  virtual std::unique_ptr<ApiCall> OnApiRequest(const v1::ApiRequest& request, std::string body,
+                                                ApiAnswer* answer) = 0;
   // The backlog was full and is not any more.
   virtual void OnRoom() = 0;
   // The session is over: every grant with it.
@@ -105,6 +109,7 @@ class Uplink {
   std::unique_ptr<wire::AgentChannel> channel_;
   std::unique_ptr<ControlStream> control_;
   std::unique_ptr<ChangesStream> changes_;
+  std::unique_ptr<Exchanges> exchanges_;
   Backlog backlog_;
   bool may_pace_ = false;
   bool welcomed_ = false;

@@ -220,6 +220,14 @@ class Service : public v1::AgentService::CallbackService {
         });
   }
 
+  grpc::ServerBidiReactor<v1::ExchangeUp, v1::ExchangeDown>* Exchange(
+      grpc::CallbackServerContext* context) override {
+    return Open<v1::ExchangeUp, v1::ExchangeDown>(
+        context, [this](const wire::Peer& peer, auto sender) {
+          return service_->OnExchange(peer, std::move(sender));
+        });
+  }
+
   grpc::ServerUnaryReactor* Enroll(grpc::CallbackServerContext* context,
                                    const v1::EnrollRequest* request,
                                    v1::EnrollResponse* response) override {

@@ -158,6 +158,10 @@ absl::Status Registry::Delete(std::string_view name, const base::U128& uid,
         sql::Run(connection, "UPDATE accounts SET deleted_ms = ?, version = ? WHERE uid = ?",
                  store_->clock().WallMs(), version, sql::Blob{bytes})
             .status());
+    // An account that is put again is the same one; who had a token of it has to get another.
+    FAIRLEAD_RETURN_IF_ERROR(
+        sql::Run(connection, "DELETE FROM account_tokens WHERE account = ?", sql::Blob{bytes})
+            .status());
     return store_->DropShardRows({uid, 0});
   }));
   if (listener_ != nullptr) listener_->OnAccountDeleted(uid, stored_name);

@@ -1,6 +1,9 @@
 #include "endpoint/rest/answers.h"
 
+#include <algorithm>
+
 #include "lib/base/strings.h"
+#include "lib/base/suggest.h"
 #include "lib/json/dom.h"
 
 namespace fairlead::endpoint {
@@ -45,6 +48,27 @@ Json::Value KindJson(const store::Kind& kind) {
   out["resource"] = kind.resource;
   out["kind"] = kind.kind;
   return out;
+}
+
+absl::Status OnlyKeys(const Json::Value& body, const std::vector<std::string>& texts,
+                      const std::string& number, const std::vector<std::string>& others) {
+  std::vector<std::string> known = texts;
+  known.push_back(number);
+  known.insert(known.end(), others.begin(), others.end());
+  for (const std::string& key : body.getMemberNames()) {
+    if (std::find(texts.begin(), texts.end(), key) != texts.end() && !body[key].isString()) {
+      return absl::InvalidArgumentError(base::StrCat(key, ": must be a text"));
+    }
+    if (key == number && !body[key].isInt64()) {
+      return absl::InvalidArgumentError(base::StrCat(key, ": must be a whole number"));
+    }
+    if (std::find(known.begin(), known.end(), key) != known.end()) continue;
+    const std::string nearest(base::Nearest(key, known));
+    return absl::InvalidArgumentError(
+        base::StrCat(key, ": unknown key",
+                     nearest.empty() ? "" : base::StrCat("; did you mean \"", nearest, "\"?")));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace fairlead::endpoint

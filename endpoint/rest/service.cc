@@ -40,28 +40,6 @@ Json::Value Strings(const std::vector<std::string>& list) {
   return out;
 }
 
-// The members `body` may have, as the error says them: texts and whole numbers. A value of another
-// type is an error too; taken for absent, a generation would be 0.
-absl::Status OnlyKeys(const Json::Value& body, const std::vector<std::string>& texts,
-                      const std::string& number, const std::vector<std::string>& others = {}) {
-  std::vector<std::string> known = texts;
-  known.push_back(number);
-  known.insert(known.end(), others.begin(), others.end());
-  for (const std::string& key : body.getMemberNames()) {
-    if (std::find(texts.begin(), texts.end(), key) != texts.end() && !body[key].isString()) {
-      return absl::InvalidArgumentError(StrCat(key, ": must be a text"));
-    }
-    if (key == number && !body[key].isInt64()) {
-      return absl::InvalidArgumentError(StrCat(key, ": must be a whole number"));
-    }
-    if (std::find(known.begin(), known.end(), key) != known.end()) continue;
-    const std::string nearest(base::Nearest(key, known));
-    return absl::InvalidArgumentError(StrCat(
-        key, ": unknown key", nearest.empty() ? "" : StrCat("; did you mean \"", nearest, "\"?")));
-  }
-  return absl::OkStatus();
-}
-
 std::string Text(const Json::Value& body, const char* key) {
   return body[key].isString() ? body[key].asString() : "";
 }
@@ -109,6 +87,8 @@ void RestService::Handle(const net::HttpServerRequest& request, Responder respon
   const std::string& path = request.path;
   if (path == "/healthz") return responder->Send(200, "text/plain", "ok\n");
   if (path == "/readyz") return Readiness(responder);
+  if (options_.gateway != nullptr && path.starts_with("/clusters/"))
+    return options_.gateway->Handle(request, responder);
   const Role role = RoleOf(request, *options_.config);
   if (role == Role::kNone) {
     return Fail(*responder, 401, "Unauthorized",
@@ -131,6 +111,10 @@ void RestService::Handle(const net::HttpServerRequest& request, Responder respon
                   "account names are 1 to 63 letters, digits, '_' and '-'");
     }
     if (slash == std::string_view::npos) return Account(request, name, responder);
+    const std::string_view action = rest.substr(slash + 1);
+    if (action == "tokens") return AccountTokens(request, name, "", responder);
+    if (action.starts_with("tokens/"))
+      return AccountTokens(request, name, std::string(action.substr(7)), responder);
     return AccountAction(request, name, std::string(rest.substr(slash + 1)), responder);
   }
   if (path == "/v1/objects" && reads) return Objects(request, responder);

@@ -46,6 +46,8 @@ struct RestOptions {
   base::Loop* loop = nullptr;
   base::Loop* reads = nullptr;  // stopped before the service goes
   AccountActions* actions = nullptr;
+  // Takes what is below /clusters/. May be null.
+  net::HttpHandler* gateway = nullptr;
   // What else keeps it from being ready, for people; "" = nothing. Called on `loop`; may be null.
   std::function<std::string()> problem = nullptr;
 };
@@ -82,6 +84,11 @@ class RestService : public net::HttpHandler {
   void ConfirmDeletes(const base::U128& uid, const std::vector<store::Position>& positions,
                       const std::string& query, const Responder& responder);
   void WriteConfirmed(store::Batch batch, const store::Term& term, const Responder& responder);
+  // GET and POST of an account's tokens, DELETE of one.
+  void AccountTokens(const net::HttpServerRequest& request, const std::string& name,
+                     const std::string& token, const Responder& responder);
+  void CreateAccountToken(const net::HttpServerRequest& request, const std::string& name,
+                          const Responder& responder);
   void CreateToken(const net::HttpServerRequest& request, const Responder& responder);
   void Readiness(const Responder& responder);
   // Runs on the writer's thread; answers 503 when that has stopped.

@@ -39,6 +39,7 @@ void Hub::Tick() {
   Carry(leases_.Tick(now()));
   Admit(admission_.Tick(now()));
   SendMorePositions();
+  TimeOutCalls();
   // Standbys come and go without a grant that would tell of it.
   if (++ticks_ % kTicksPerPublish == 0) {
     CloseStrangers();
@@ -206,6 +207,7 @@ void Hub::OnHello(Session* session, const v1::Hello& hello) {
   welcome->set_lease_ms(wire::LeaseMs(interval));
   welcome->set_max_message_bytes(kMaxMessageBytes);
   welcome->add_features(wire::kFeaturePace);
+  welcome->add_features(wire::kFeatureExchange);
   welcome->set_endpoint_version(options_.version);
   session->control->Send(std::move(message));
   log::Info("agent connected", {{"identity", session->peer.identity},
@@ -234,6 +236,11 @@ void Hub::CloseStrangers() {
     if (one->session == nullptr && now() - one->opened > kSayWho) unjoined.push_back(one.get());
   }
   for (Changes* one : unjoined) CloseChanges(one, absl::AbortedError("of no session"));
+  std::vector<Exchange*> strange;
+  for (const auto& [stream, one] : exchanges_) {
+    if (one->session == nullptr && now() - one->opened > kSayWho) strange.push_back(stream);
+  }
+  for (Exchange* one : strange) CloseExchange(one, absl::AbortedError("of no session"));
 }
 
 // The stream that ended may be the one whose callback we are in: what goes, goes later.
@@ -251,6 +258,7 @@ void Hub::CloseSession(SessionId id, const std::string& why) {
   session->control->End(told);
   session->control.reset();
   if (session->changes != nullptr) CloseChanges(session->changes, told);
+  CloseExchanges(session.get(), told);
   std::vector<base::U128> held;
   for (const auto& [account, grant] : grants_) {
     if (grant->session == id) held.push_back(account);

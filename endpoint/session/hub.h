@@ -11,6 +11,7 @@
 #include "endpoint/fleet/board.h"
 #include "endpoint/identity/authority.h"
 #include "endpoint/registry/registry.h"
+#include "endpoint/session/api_call.h"
 #include "endpoint/session/refusals.h"
 #include "endpoint/store/scrub.h"
 #include "endpoint/store/writer_queue.h"
@@ -43,7 +44,7 @@ struct HubOptions {
 //
 // Loop thread only, apart from the store's callbacks, which are posted. A stream of an agent is
 // read on while its batches wait for the writer; credit bounds what can wait.
-class Hub : public wire::AgentService {
+class Hub : public wire::AgentService, public ApiRoute {
  public:
   // All pointers outlive the hub.
   Hub(const HubOptions& options, store::WriterQueue* writer, const Authority* authority,
@@ -69,18 +70,28 @@ class Hub : public wire::AgentService {
   // was acknowledged, begin anew.
   void CheckGrants();
 
+  uint64_t StartCall(const base::U128& account, ApiRequest request,
+                     std::shared_ptr<ApiListener> listener) override;
+  void CreditCall(uint64_t call, uint64_t total) override;
+  void CancelCall(uint64_t call) override;
+
   wire::StreamHandler<agent::v1::ControlUp>* OnControl(
       const wire::Peer& peer,
       std::unique_ptr<wire::StreamSender<agent::v1::ControlDown>> sender) override;
   wire::StreamHandler<agent::v1::ChangesUp>* OnChanges(
       const wire::Peer& peer,
       std::unique_ptr<wire::StreamSender<agent::v1::ChangesDown>> sender) override;
+  wire::StreamHandler<agent::v1::ExchangeUp>* OnExchange(
+      const wire::Peer& peer,
+      std::unique_ptr<wire::StreamSender<agent::v1::ExchangeDown>> sender) override;
   void OnEnroll(const wire::Peer& peer, const agent::v1::EnrollRequest& request,
                 std::function<void(absl::StatusOr<agent::v1::EnrollResponse>)> done) override;
 
  private:
   struct Session;
   struct Changes;
+  struct Exchange;
+  struct Call;
   struct Grant;
   using SessionId = wire::LeaseTable::SessionId;
 
@@ -99,6 +110,12 @@ class Hub : public wire::AgentService {
   void CloseSession(SessionId id, const std::string& why);
   // Streams on which nobody says who they are.
   void CloseStrangers();
+  void OnExchangeMessage(Exchange* exchange, agent::v1::ExchangeUp message);
+  void CloseExchange(Exchange* exchange, const absl::Status& why);
+  void CloseExchanges(Session* session, const absl::Status& why);
+  void SendCalls(Session* session);
+  void TimeOutCalls();
+  void EndCall(uint64_t call, const absl::Status& status);
   void CloseChanges(Changes* changes, const absl::Status& why);
 
   void Carry(const wire::LeaseTable::Actions& actions);
@@ -137,6 +154,9 @@ class Hub : public wire::AgentService {
   std::map<SessionId, std::unique_ptr<Session>> sessions_;
   std::vector<std::unique_ptr<Changes>>
       changes_;  // streams, also those not joined to a session yet
+  std::map<Exchange*, std::unique_ptr<Exchange>> exchanges_;
+  std::map<uint64_t, std::unique_ptr<Call>> calls_;
+  uint64_t next_call_ = 1;
   std::map<base::U128, registry::Account> accounts_;
   std::map<base::U128, std::unique_ptr<Grant>> grants_;
   std::map<base::U128, store::Seen> seen_;     // of grants that ended

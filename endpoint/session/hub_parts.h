@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -34,6 +35,8 @@ struct Hub::Session : wire::StreamHandler<v1::ControlUp> {
   wire::Peer peer;
   std::unique_ptr<wire::StreamSender<v1::ControlDown>> control;
   Changes* changes = nullptr;
+  std::deque<Exchange*> idle;    // streams that wait for a call
+  std::deque<uint64_t> waiting;  // calls that wait for a stream
   bool greeted = false;
   std::string session_id;
   v1::Hello hello;
@@ -57,6 +60,30 @@ struct Hub::Changes : wire::StreamHandler<v1::ChangesUp> {
   Session* session = nullptr;
   wire::FragmentJoiner fragments{kMaxMessageBytes};
   base::Time opened{};
+};
+
+// A stream for one API call.
+struct Hub::Exchange : wire::StreamHandler<v1::ExchangeUp> {
+  void OnMessage(v1::ExchangeUp message) override {
+    hub->OnExchangeMessage(this, std::move(message));
+  }
+  void OnClosed(const absl::Status& why) override { hub->CloseExchange(this, why); }
+  Hub* hub = nullptr;
+  wire::Peer peer;
+  std::unique_ptr<wire::StreamSender<v1::ExchangeDown>> sender;
+  Session* session = nullptr;
+  uint64_t call = 0;  // 0: none yet
+  base::Time opened{};
+};
+
+// An API call that did not end.
+struct Hub::Call {
+  SessionId session = 0;
+  v1::ApiRequest request;
+  std::string body;
+  std::shared_ptr<ApiListener> listener;
+  Exchange* exchange = nullptr;  // null: it waits for one
+  base::Time since{};
 };
 
 // A batch that the writer has.

@@ -332,6 +332,36 @@ absl::StatusOr<Sums> Reader::Recompute(const ShardKey& key, std::string_view gro
   return sums;
 }
 
+absl::StatusOr<std::vector<AccountToken>> Reader::AccountTokens(const U128& account) {
+  const std::string uid = base::ToBytes(account);
+  FAIRLEAD_ASSIGN_OR_RETURN(const auto query,
+                            connection_->Prepare("SELECT name, created_ms, expires_ms FROM "
+                                                 "account_tokens WHERE account = ? ORDER BY name"));
+  sql::Bind(*query, sql::Blob{uid});
+  std::vector<AccountToken> tokens;
+  for (;;) {
+    FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
+    if (!row) return tokens;
+    tokens.push_back({std::string(query->Text(0)), query->Int(1), query->Int(2)});
+  }
+}
+
+// By its hash: how long a look takes tells nothing of the token.
+absl::StatusOr<std::optional<U128>> Reader::AccountOfToken(std::string_view name,
+                                                           std::string_view token, int64_t now_ms) {
+  const std::string hash = base::Sha256Hex(token);
+  FAIRLEAD_ASSIGN_OR_RETURN(
+      const auto query,
+      connection_->Prepare(
+          "SELECT a.uid FROM account_tokens t JOIN accounts a ON a.uid = t.account "
+          "WHERE t.hash = ? AND a.name = ? AND a.deleted_ms = 0 AND "
+          "(t.expires_ms = 0 OR t.expires_ms > ?)"));
+  sql::Bind(*query, hash, name, now_ms);
+  FAIRLEAD_ASSIGN_OR_RETURN(const bool row, query->Step());
+  if (!row) return std::nullopt;
+  return query->Number128(0);
+}
+
 absl::StatusOr<ScrubPage> Reader::Scrub(const ScrubRequest& request) {
   return ScrubRows(*connection_, request);
 }

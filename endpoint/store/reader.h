@@ -65,6 +65,13 @@ struct Sums {
 absl::StatusOr<std::vector<Position>> ReadPositions(sql::Connection& connection,
                                                     const ShardKey& key, bool anchors);
 
+// A token of an account's, without its secret.
+struct AccountToken {
+  std::string name;
+  int64_t created_ms = 0;
+  int64_t expires_ms = 0;  // 0 = never
+};
+
 // Reads over a connection of its own: sees committed rows, never blocks the writer, is never
 // blocked. Threads: one at a time. Each call sees one consistent state; pages of one walk may see
 // later ones, but an object that stays is never skipped and never comes twice. Errors:
@@ -83,6 +90,11 @@ class Reader {
   absl::StatusOr<Sums> Recompute(const ShardKey& key, std::string_view group,
                                  std::string_view resource, std::string_view watch);
   absl::StatusOr<ScrubPage> Scrub(const ScrubRequest& request);
+  // Tokens of an account, by name.
+  absl::StatusOr<std::vector<AccountToken>> AccountTokens(const U128& account);
+  // The account named so, if the token is one of it at that time.
+  absl::StatusOr<std::optional<U128>> AccountOfToken(std::string_view name, std::string_view token,
+                                                     int64_t now_ms);
 
  private:
   std::unique_ptr<sql::Connection> connection_;

@@ -141,10 +141,23 @@ ALTER TABLE accounts ${add} version ${int};
 CREATE INDEX IF NOT EXISTS accounts_version ON accounts (version);
 )sql";
 
+// Bearer tokens with which clients use an account's cluster through the gateway; expires_ms 0 =
+// never.
+constexpr char kAccountTokens[] = R"sql(
+CREATE TABLE IF NOT EXISTS account_tokens (
+  hash ${name} NOT NULL PRIMARY KEY,
+  account ${key} NOT NULL,
+  name ${name} NOT NULL,
+  created_ms ${int} NOT NULL,
+  expires_ms ${int} NOT NULL);
+CREATE UNIQUE INDEX IF NOT EXISTS account_tokens_name ON account_tokens (account, name);
+)sql";
+
 constexpr sql::Migration kMigrations[] = {
     {1, 1, "accounts, shards, kinds, positions, objects, tombstones, enrolment tokens", kFirst},
     {2, 1, "anchors of a position", kAnchors},
     {3, 1, "replicas of the endpoint", kReplicas},
+    {4, 1, "tokens of accounts", kAccountTokens},
 };
 
 }  // namespace

@@ -169,6 +169,44 @@ absl::Status Store::SpendToken(std::string_view token, std::string_view identity
   });
 }
 
+absl::StatusOr<std::string> Store::CreateAccountToken(const U128& account, std::string_view name,
+                                                      base::Duration lifetime) {
+  const std::string token = base::StrCat("flt-", base::RandomHex(32));
+  const std::string uid = base::ToBytes(account);
+  const std::string hash = base::Sha256Hex(token);
+  const int64_t now = clock_->WallMs();
+  const int64_t expires = lifetime <= base::Duration::zero() ? 0 : now + base::AgeMs(lifetime);
+  FAIRLEAD_RETURN_IF_ERROR(Durably(*connection_, [&]() -> absl::Status {
+    FAIRLEAD_ASSIGN_OR_RETURN(
+        const auto query,
+        connection_->Prepare("SELECT 1 FROM account_tokens WHERE account = ? AND name = ?"));
+    sql::Bind(*query, sql::Blob{uid}, name);
+    FAIRLEAD_ASSIGN_OR_RETURN(const bool known, query->Step());
+    if (known) {
+      return absl::AlreadyExistsError(
+          base::StrCat("the account has a token named ", name, "; revoke it first"));
+    }
+    return sql::Run(*connection_,
+                    "INSERT INTO account_tokens (hash, account, name, created_ms, expires_ms) "
+                    "VALUES (?, ?, ?, ?, ?)",
+                    hash, sql::Blob{uid}, name, now, expires)
+        .status();
+  }));
+  return token;
+}
+
+absl::StatusOr<bool> Store::RevokeAccountToken(const U128& account, std::string_view name) {
+  const std::string uid = base::ToBytes(account);
+  int64_t gone = 0;
+  FAIRLEAD_RETURN_IF_ERROR(Durably(*connection_, [&]() -> absl::Status {
+    FAIRLEAD_ASSIGN_OR_RETURN(
+        gone, sql::Run(*connection_, "DELETE FROM account_tokens WHERE account = ? AND name = ?",
+                       sql::Blob{uid}, name));
+    return absl::OkStatus();
+  }));
+  return gone > 0;
+}
+
 absl::StatusOr<std::unique_ptr<sql::Connection>> Store::Connect() const {
   return sql::Open(database_, sql::Access::kReadWrite);
 }

@@ -82,6 +82,13 @@ class Store {
   // (one message for all: a caller learns nothing from it).
   absl::Status SpendToken(std::string_view token, std::string_view identity);
 
+  // A bearer token for the account's cluster, 256 random bits, told only here. AlreadyExists when
+  // the account has one of that name. Zero lifetime = until it is revoked.
+  absl::StatusOr<std::string> CreateAccountToken(const U128& account, std::string_view name,
+                                                 base::Duration lifetime);
+  // False: there was none.
+  absl::StatusOr<bool> RevokeAccountToken(const U128& account, std::string_view name);
+
   absl::StatusOr<std::unique_ptr<Reader>> OpenReader() const;
   // Another connection to the same database, which its user closes.
   absl::StatusOr<std::unique_ptr<sql::Connection>> Connect() const;

@@ -1,5 +1,10 @@
 #include "lib/net/http_server.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
 #include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
@@ -28,14 +33,19 @@ namespace ssl = boost::asio::ssl;
 using tcp = boost::asio::ip::tcp;
 using boost::system::error_code;
 
+constexpr std::chrono::milliseconds kLookForEnd{500};
+
 class ServerCore;
 
 // What a responder and its connection share. Fields without a lock belong to the I/O thread.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(ServerCore* core, tcp::socket socket) : core_(core), tcp_(std::move(socket)) {}
+  Connection(ServerCore* core, tcp::socket socket)
+      : core_(core), end_timer_(socket.get_executor()) {
+    tcp_.emplace(std::move(socket));
+  }
   Connection(ServerCore* core, tcp::socket socket, std::shared_ptr<ssl::context> context)
-      : core_(core), context_(std::move(context)) {
+      : core_(core), context_(std::move(context)), end_timer_(socket.get_executor()) {
     tls_.emplace(std::move(socket), *context_);
   }
   void Start();
@@ -43,8 +53,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Close();
 
   // Called on the I/O thread by responders, with the number of the request they answer.
-  void Respond(uint64_t request, int status, const std::string& type, std::string body,
+  void Respond(uint64_t request, int status, const Headers& headers, std::string body,
                bool chunked);
+  void WatchDrain(uint64_t request, std::function<void()> told);
   void Queue(uint64_t request, std::string bytes, bool last);
   void Abandoned(uint64_t request);
 
@@ -58,9 +69,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Dispatch();
   void RefuseRequest(http::status status);
   void WatchForClose();
+  void LookForEnd();
   void Flush();
   void OnWritten(error_code error);
-  std::string HeaderText(int status, const std::string& type, std::optional<size_t> length) const;
+  std::string HeaderText(int status, const Headers& headers, std::optional<size_t> length) const;
 
   template <typename Function>
   void WithStream(Function function) {
@@ -80,6 +92,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::vector<std::string> peer_uris_;
   std::string peer_address_;
   std::deque<std::string> out_;
+  std::function<void()> drained_;
+  asio::steady_timer end_timer_;
   bool writing_ = false;
   bool answered_ = false;  // the whole answer is in out_
   bool keep_alive_ = false;
@@ -99,16 +113,23 @@ class Responder : public HttpResponder {
     asio::post(*io_, [c = connection_, n = request_] { c->Abandoned(n); });
   }
 
-  void Send(int status, std::string_view content_type, std::string body) override {
+  using HttpResponder::Send;
+  void Send(int status, const Headers& headers, std::string body) override {
     ended_ = true;
-    asio::post(*io_, [c = connection_, n = request_, status, type = std::string(content_type),
-                      b = std::move(body)]() mutable {
-      c->Respond(n, status, type, std::move(b), false);
+    asio::post(*io_,
+               [c = connection_, n = request_, status, headers, b = std::move(body)]() mutable {
+                 c->Respond(n, status, headers, std::move(b), false);
+               });
+  }
+  using HttpResponder::Begin;
+  void Begin(int status, const Headers& headers) override {
+    asio::post(*io_, [c = connection_, n = request_, status, headers] {
+      c->Respond(n, status, headers, "", true);
     });
   }
-  void Begin(int status, std::string_view content_type) override {
-    asio::post(*io_, [c = connection_, n = request_, status, type = std::string(content_type)] {
-      c->Respond(n, status, type, "", true);
+  void OnDrain(std::function<void()> told) override {
+    asio::post(*io_, [c = connection_, n = request_, told = std::move(told)]() mutable {
+      c->WatchDrain(n, std::move(told));
     });
   }
   void Write(std::string data) override {
@@ -199,6 +220,8 @@ void Connection::Close() {
   if (closed.exchange(true)) return;
   error_code ignored;
   lowest().socket().close(ignored);
+  end_timer_.cancel();
+  if (const auto told = std::exchange(drained_, nullptr)) told();
   core_->Forget(shared_from_this());
 }
 
@@ -256,6 +279,7 @@ void Connection::Dispatch() {
   request.peer_address = peer_address_;
   answered_ = false;
   chunked_ = false;
+  drained_ = nullptr;
   lowest().expires_never();
   ++request_;
   WatchForClose();
@@ -271,24 +295,45 @@ void Connection::WatchForClose() {
         error_code peek;
         const size_t got = self->lowest().socket().receive(asio::buffer(&self->spare_, 1),
                                                            tcp::socket::message_peek, peek);
-        if (peek || got == 0) self->Close();
+        if (peek || got == 0) return self->Close();
+        self->LookForEnd();
       });
+}
+
+// What waits to be read hides the end behind it: TLS says that it goes, and then goes.
+void Connection::LookForEnd() {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (getsockopt(lowest().socket().native_handle(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0 ||
+      info.tcpi_state != TCP_ESTABLISHED) {
+    return Close();
+  }
+  end_timer_.expires_after(kLookForEnd);
+  end_timer_.async_wait([self = shared_from_this(), n = request_](error_code error) {
+    if (!error && !self->closed && n == self->request_ && !self->answered_) self->LookForEnd();
+  });
 }
 
 void Connection::RefuseRequest(http::status status) {
   keep_alive_ = false;
   head_request_ = false;
-  Respond(++request_, static_cast<int>(status), "text/plain",
+  Respond(++request_, static_cast<int>(status),
+          {{"content-type", "text/plain"}, {"cache-control", "no-store"}},
           base::StrCat(std::string(http::obsolete_reason(status)), "\n"), false);
 }
 
-std::string Connection::HeaderText(int status, const std::string& type,
+// Beast refuses what is no header's name or value.
+std::string Connection::HeaderText(int status, const Headers& headers,
                                    std::optional<size_t> length) const {
   http::response<http::empty_body> response(static_cast<http::status>(status), 11);
-  response.set(http::field::content_type, type);
-  response.set(http::field::cache_control, "no-store");
+  for (const auto& [name, value] : headers) {
+    const auto line_ends = [](char c) { return c == '\r' || c == '\n'; };
+    if (std::none_of(value.begin(), value.end(), line_ends)) response.insert(name, value);
+  }
   response.keep_alive(keep_alive_);
-  if (length) {
+  if (status == 204 || status == 304) {
+    // RFC 9112 section 6.3: these end with their headers.
+  } else if (length) {
     response.content_length(*length);
   } else {
     response.chunked(true);
@@ -303,11 +348,17 @@ std::string Connection::HeaderText(int status, const std::string& type,
   return text + "\r\n";
 }
 
-void Connection::Respond(uint64_t request, int status, const std::string& type, std::string body,
+void Connection::WatchDrain(uint64_t request, std::function<void()> told) {
+  if (closed) return told();
+  if (request == request_ && !answered_) drained_ = std::move(told);
+}
+
+void Connection::Respond(uint64_t request, int status, const Headers& headers, std::string body,
                          bool chunked) {
   if (request != request_ || closed) return;
   chunked_ = chunked;
-  std::string text = HeaderText(status, type, chunked ? std::nullopt : std::optional(body.size()));
+  std::string text =
+      HeaderText(status, headers, chunked ? std::nullopt : std::optional(body.size()));
   if (!head_request_) text += body;
   queued_bytes += text.size();
   out_.push_back(std::move(text));
@@ -351,6 +402,7 @@ void Connection::OnWritten(error_code error) {
   if (error) return Close();
   queued_bytes -= out_.front().size();
   out_.pop_front();
+  if (drained_) drained_();
   if (!out_.empty()) return Flush();
   if (!answered_) return lowest().expires_never();
   if (keep_alive_) return ReadRequest();

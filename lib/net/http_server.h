@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -24,19 +26,30 @@ struct HttpServerRequest {
   std::string peer_address;
 };
 
-// The answer to one request: Send() once, or Begin(), any number of Write(), End(). Any thread.
-// When the last reference goes before an answer the connection is closed; before End() the stream
-// is cut, which the client sees as an error and not as an end.
+// The answer to one request, with the headers given and what concerns the connection: Send() once,
+// or Begin(), any number of Write(), End(). Any thread. When the last reference goes before an
+// answer the connection is closed; before End() the stream is cut, which the client sees as an
+// error and not as an end.
 class HttpResponder {
  public:
   virtual ~HttpResponder() = default;
-  virtual void Send(int status, std::string_view content_type, std::string body) = 0;
-  // A chunked answer of unknown length.
-  virtual void Begin(int status, std::string_view content_type) = 0;
+  virtual void Send(int status, const Headers& headers, std::string body) = 0;
+  void Send(int status, std::string_view content_type, std::string body) {
+    Send(status, {{"content-type", std::string(content_type)}, {"cache-control", "no-store"}},
+         std::move(body));
+  }
+  // A chunked answer of unknown length; not of a status that has no body (204, 304).
+  virtual void Begin(int status, const Headers& headers) = 0;
+  void Begin(int status, std::string_view content_type) {
+    Begin(status, {{"content-type", std::string(content_type)}, {"cache-control", "no-store"}});
+  }
   virtual void Write(std::string data) = 0;
   virtual void End() = 0;
   // Written but not yet taken by the network: a caller that streams stops adding beyond its bound.
   [[nodiscard]] virtual size_t QueuedBytes() const = 0;
+  // `told` is called whenever QueuedBytes() became less or closed() true, on a thread of the
+  // server's, until the answer has ended. Once.
+  virtual void OnDrain(std::function<void()> told) = 0;
   // The client is gone; what is written now goes nowhere.
   [[nodiscard]] virtual bool closed() const = 0;
 };

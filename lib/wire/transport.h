@@ -17,6 +17,8 @@ class ControlUp;
 class ControlDown;
 class ChangesUp;
 class ChangesDown;
+class ExchangeUp;
+class ExchangeDown;
 class EnrollRequest;
 class EnrollResponse;
 }  // namespace fairlead::agent::v1
@@ -25,6 +27,8 @@ namespace fairlead::wire {
 
 // Welcome.features: this endpoint echoes Mark and takes Fragment.
 inline constexpr char kFeaturePace[] = "pace";
+// Hello.features and Welcome.features: API requests go over Exchange streams.
+inline constexpr char kFeatureExchange[] = "exchange";
 
 // Receives one direction of a stream.
 template <typename In>
@@ -62,6 +66,8 @@ class AgentChannel {
       StreamHandler<agent::v1::ControlDown>* handler) = 0;
   [[nodiscard]] virtual std::unique_ptr<StreamSender<agent::v1::ChangesUp>> OpenChanges(
       StreamHandler<agent::v1::ChangesDown>* handler) = 0;
+  [[nodiscard]] virtual std::unique_ptr<StreamSender<agent::v1::ExchangeUp>> OpenExchange(
+      StreamHandler<agent::v1::ExchangeDown>* handler) = 0;
   // `done` is called once, unless the channel is destroyed before.
   virtual void Enroll(const agent::v1::EnrollRequest& request,
                       std::function<void(absl::StatusOr<agent::v1::EnrollResponse>)> done) = 0;
@@ -84,6 +90,8 @@ class AgentService {
       const Peer& peer, std::unique_ptr<StreamSender<agent::v1::ControlDown>> sender) = 0;
   virtual StreamHandler<agent::v1::ChangesUp>* OnChanges(
       const Peer& peer, std::unique_ptr<StreamSender<agent::v1::ChangesDown>> sender) = 0;
+  virtual StreamHandler<agent::v1::ExchangeUp>* OnExchange(
+      const Peer& peer, std::unique_ptr<StreamSender<agent::v1::ExchangeDown>> sender) = 0;
   // Answers at once or later, once.
   virtual void OnEnroll(const Peer& peer, const agent::v1::EnrollRequest& request,
                         std::function<void(absl::StatusOr<agent::v1::EnrollResponse>)> done) = 0;

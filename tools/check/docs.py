@@ -135,9 +135,9 @@ def both_ways(code, page):
 
 def rest_code():
     """What a caller of the REST API can say and hear, by its kind."""
-    text = "".join(text_of(f"endpoint/rest/{one}.cc") for one in ("service", "account_actions", "answers"))
+    text = "".join(text_of(f"endpoint/rest/{one}.cc") for one in ("service", "account_actions", "account_tokens", "answers"))
     names = {f"path {one}" for one in re.findall(r'(?:path ==|kAccount =) "(/[^"]+)"', text)}
-    names |= {f"path /v1/accounts//{one}" for one in re.findall(r'action [=!]= "([\w-]+)"', text)}
+    names |= {f"path /v1/accounts//{one}" for one in re.findall(r'action(?: [=!]= |\.starts_with\()"([\w/-]+)"', text)}
     names |= {f"parameter {one}" for one in re.findall(r'(?:QueryValue\((?:request\.)?query, |\bvalue\()"(\w+)"', text)}
     for keys in re.findall(r"OnlyKeys\(\*body, (.*?)\);", text, re.S):
         names |= {f"member {one}" for one in re.findall(r'"(\w+)"', keys)}
@@ -150,7 +150,7 @@ def rest_page():
     names = set()
     for request, does in rows("docs/reference/rest.md", "request"):
         path, _, query = request.strip("`").split(" ", 1)[1].partition("?")
-        names.add(f"path {path.replace('{name}', '')}")
+        names.add(f"path {path.replace('{name}', '').replace('{token}', '')}")
         names |= {f"parameter {one.partition('=')[0]}" for one in query.split("&") if one}
         names |= {f"parameter {one}" for one in re.findall(r"`\?(\w+)=", does)}
         if request.startswith(("`PUT", "`POST")):

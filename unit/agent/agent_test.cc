@@ -158,6 +158,10 @@ class Channel : public wire::AgentChannel {
         [this](const v1::ChangesUp& message) { endpoint_->OnChanges(message); },
         &endpoint_->changes);
   }
+  std::unique_ptr<wire::StreamSender<v1::ExchangeUp>> OpenExchange(
+      wire::StreamHandler<v1::ExchangeDown>*) override {
+    return nullptr;
+  }
   void Enroll(const v1::EnrollRequest&,
               std::function<void(absl::StatusOr<v1::EnrollResponse>)>) override {}
 

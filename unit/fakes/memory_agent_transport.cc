@@ -32,7 +32,7 @@ struct MemoryAgentNetwork::State {
   wire::AgentService* service = nullptr;
   std::function<base::Duration(Lane)> delay;
   bool lossy = false;
-  std::array<bool, 4> stalled{};
+  std::array<bool, 6> stalled{};
   std::function<void(const google::protobuf::MessageLite&)> observer;  // of what agents send
   std::vector<std::weak_ptr<CallBase>> calls;
 
@@ -203,6 +203,14 @@ class Channel : public wire::AgentChannel {
         Lane::kChangesUp, Lane::kChangesDown, handler,
         [peer = peer_](wire::AgentService* service, auto sender) {
           return service->OnChanges(peer, std::move(sender));
+        });
+  }
+  std::unique_ptr<wire::StreamSender<v1::ExchangeUp>> OpenExchange(
+      wire::StreamHandler<v1::ExchangeDown>* handler) override {
+    return Open<v1::ExchangeUp, v1::ExchangeDown>(
+        Lane::kExchangeUp, Lane::kExchangeDown, handler,
+        [peer = peer_](wire::AgentService* service, auto sender) {
+          return service->OnExchange(peer, std::move(sender));
         });
   }
   void Enroll(const v1::EnrollRequest& request,

@@ -22,7 +22,14 @@ namespace fairlead::fakes {
 // sent before, or without it when `lossy` is set.
 class MemoryAgentNetwork {
  public:
-  enum class Lane { kControlUp, kControlDown, kChangesUp, kChangesDown };
+  enum class Lane {
+    kControlUp,
+    kControlDown,
+    kChangesUp,
+    kChangesDown,
+    kExchangeUp,
+    kExchangeDown
+  };
 
   explicit MemoryAgentNetwork(base::Loop* loop);
   ~MemoryAgentNetwork();

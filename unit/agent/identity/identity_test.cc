@@ -72,6 +72,10 @@ class FakeChannel : public wire::AgentChannel {
       wire::StreamHandler<v1::ChangesDown>*) override {
     return nullptr;
   }
+  std::unique_ptr<wire::StreamSender<v1::ExchangeUp>> OpenExchange(
+      wire::StreamHandler<v1::ExchangeDown>*) override {
+    return nullptr;
+  }
   void Enroll(const v1::EnrollRequest& request,
               std::function<void(absl::StatusOr<v1::EnrollResponse>)> done) override {
     loop_->Post([answer = authority_->Answer(request), done] { done(answer); });

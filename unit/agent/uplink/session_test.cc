@@ -51,6 +51,10 @@ class Channel : public wire::AgentChannel {
     connection_->changes = handler;
     return std::make_unique<Sender<v1::ChangesUp>>(&connection_->changes_up, nullptr);
   }
+  std::unique_ptr<wire::StreamSender<v1::ExchangeUp>> OpenExchange(
+      wire::StreamHandler<v1::ExchangeDown>*) override {
+    return nullptr;
+  }
   void Enroll(const v1::EnrollRequest&,
               std::function<void(absl::StatusOr<v1::EnrollResponse>)>) override {}
 
@@ -105,6 +109,9 @@ class UplinkTest : public ::testing::Test, public UplinkListener {
   void OnAuditOrder(const v1::AuditOrder&) override { events_.emplace_back("audit"); }
   void OnSnapshotDone(const v1::SnapshotDone&) override { events_.emplace_back("done"); }
   void OnLost(const std::string&) override { events_.emplace_back("lost"); }
+  std::unique_ptr<ApiCall> OnApiRequest(const v1::ApiRequest&, std::string, ApiAnswer*) override {
+    return nullptr;
+  }
   void OnRoom() override { events_.emplace_back("room"); }
 
   // As an account's thread does it.

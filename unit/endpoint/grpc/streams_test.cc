@@ -74,6 +74,10 @@ class GrpcStreams : public ::testing::Test, public wire::AgentService {
     changes_down_ = std::move(sender);
     return &changes_up_;
   }
+  wire::StreamHandler<v1::ExchangeUp>* OnExchange(
+      const wire::Peer&, std::unique_ptr<wire::StreamSender<v1::ExchangeDown>>) override {
+    return nullptr;
+  }
   void OnEnroll(const wire::Peer& peer, const v1::EnrollRequest& request,
                 std::function<void(absl::StatusOr<v1::EnrollResponse>)> done) override {
     if (request.token() != "good") return done(absl::PermissionDeniedError("spent"));

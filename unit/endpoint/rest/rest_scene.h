@@ -24,20 +24,23 @@ namespace fairlead::endpoint {
 class Answered : public net::HttpResponder {
  public:
   explicit Answered(fakes::Signal* signal) : signal_(signal) {}
-  void Send(int status, std::string_view content_type, std::string text) override {
+  using HttpResponder::Send;
+  void Send(int status, const net::Headers& headers, std::string text) override {
     signal_->Update([&] {
       code = status;
-      type = content_type;
+      type = net::FindHeader(headers, "content-type");
       body = std::move(text);
       ended = true;
     });
   }
-  void Begin(int status, std::string_view content_type) override {
+  using HttpResponder::Begin;
+  void Begin(int status, const net::Headers& headers) override {
     signal_->Update([&] {
       code = status;
-      type = content_type;
+      type = net::FindHeader(headers, "content-type");
     });
   }
+  void OnDrain(std::function<void()>) override {}
   void Write(std::string data) override {
     signal_->Update([&] { body += data; });
   }

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <functional>
 #include <future>
 #include <thread>
@@ -105,7 +106,7 @@ TEST_F(HttpServerTest, GivesTheHandlerTheRequestAndTheClientTheAnswer) {
   const std::string answer = client.ReadUntil("{\"a\":1}");
   EXPECT_EQ(answer.find("HTTP/1.1 201 Created\r\n"), 0U) << answer;
   EXPECT_NE(answer.find("Content-Length: 7\r\n"), std::string::npos) << answer;
-  EXPECT_NE(answer.find("Content-Type: application/json\r\n"), std::string::npos) << answer;
+  EXPECT_NE(answer.find("content-type: application/json\r\n"), std::string::npos) << answer;
 }
 
 TEST_F(HttpServerTest, KeepsTheConnectionForTheNextRequest) {
@@ -153,6 +154,57 @@ TEST_F(HttpServerTest, TellsAStreamThatItsClientWentAway) {
   EXPECT_FALSE(responders_[0]->closed());
   client.Close();
   EXPECT_TRUE(AwaitClosed(responders_[0].get()));
+}
+
+TEST_F(HttpServerTest, AClientThatGoesBehindWhatItHadSentIsNoticed) {
+  Client client(server_->port());
+  client.Send("GET /watch HTTP/1.1\r\nHost: x\r\n\r\n");
+  AwaitRequests(1);
+  responders_[0]->Begin(200, "text/plain");
+  EXPECT_NE(client.ReadUntil("\r\n\r\n"), "");
+  client.Send("as TLS does, when it goes");
+  client.Close();
+  EXPECT_TRUE(AwaitClosed(responders_[0].get()));
+}
+
+TEST_F(HttpServerTest, AStreamIsToldWhatTheNetworkTook) {
+  Client client(server_->port());
+  client.Send("GET /watch HTTP/1.1\r\nHost: x\r\n\r\n");
+  AwaitRequests(1);
+  std::atomic<int> told = 0;
+  responders_[0]->OnDrain([&] { ++told; });
+  responders_[0]->Begin(
+      200, {{"content-type", "text/plain"}, {"audit-id", "7"}, {"x-bad", "a\r\nb: c"}});
+  responders_[0]->Write("data");
+  const std::string head = client.ReadUntil("\r\n\r\n");
+  EXPECT_NE(head.find("audit-id: 7\r\n"), std::string::npos) << head;
+  EXPECT_EQ(head.find("b: c"), std::string::npos) << head;
+  EXPECT_NE(client.ReadUntil("data"), "");
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  while (responders_[0]->QueuedBytes() > 0 && std::chrono::steady_clock::now() < until) {
+  }
+  EXPECT_GT(told, 0);
+  told = 0;
+  client.Close();
+  EXPECT_TRUE(AwaitClosed(responders_[0].get()));
+  while (told == 0 && std::chrono::steady_clock::now() < until) {
+  }
+  EXPECT_GT(told, 0) << "also that the client went";
+  server_->Stop();
+}
+
+TEST_F(HttpServerTest, AnAnswerThatHasNoBodyEndsWithItsHeaders) {
+  Client client(server_->port());
+  for (size_t i = 0; i < 2; ++i) {
+    client.Send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    AwaitRequests(i + 1);
+    responders_[i]->Send(304, {{"etag", "7"}}, "");
+    const std::string head = client.ReadUntil("\r\n\r\n");
+    EXPECT_EQ(head.find("HTTP/1.1 304"), 0U) << head;
+    EXPECT_NE(head.find("etag: 7\r\n"), std::string::npos) << head;
+    EXPECT_EQ(head.find("ontent-"), std::string::npos) << head;
+    EXPECT_EQ(head.find("chunked"), std::string::npos) << head;
+  }
 }
 
 TEST_F(HttpServerTest, AStreamDroppedBeforeItsEndLooksCutToTheClient) {
