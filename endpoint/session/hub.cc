@@ -155,6 +155,7 @@ wire::StreamHandler<v1::ControlUp>* Hub::OnControl(
   session->control = std::move(sender);
   session->session_id = base::ToBytes(base::RandomU128());
   Session* handler = session.get();
+  by_session_id_[handler->session_id] = handler;
   sessions_[handler->id] = std::move(session);
   return handler;
 }
@@ -249,6 +250,7 @@ void Hub::CloseSession(SessionId id, const std::string& why) {
   if (found == sessions_.end()) return;
   const std::shared_ptr<Session> session = std::move(found->second);
   sessions_.erase(found);
+  by_session_id_.erase(session->session_id);
   log::Info("agent gone", {{"identity", session->peer.identity},
                            {"instance", session->hello.instance_id()},
                            {"reason", why}});
@@ -299,23 +301,26 @@ void Hub::CloseChanges(Changes* changes, const absl::Status& why) {
   loop_->Post([gone] {});
 }
 
+// The session's id alone does not open its streams.
+Hub::Session* Hub::SessionOf(const v1::Open& open, const wire::Peer& peer) {
+  const auto found = by_session_id_.find(open.session_id());
+  if (found == by_session_id_.end() || found->second->peer.identity != peer.identity)
+    return nullptr;
+  return found->second;
+}
+
 void Hub::OnChangesMessage(Changes* changes, v1::ChangesUp message) {
   if (changes->session == nullptr) {
-    if (!message.has_open()) return CloseChanges(changes, absl::AbortedError("no Open"));
-    for (const auto& [id, session] : sessions_) {
-      // The session's id alone does not open its stream: the certificate must be the same, too.
-      if (session->session_id != message.open().session_id() ||
-          session->peer.identity != changes->peer.identity || session->changes != nullptr) {
-        continue;
-      }
-      session->changes = changes;
-      changes->session = session.get();
-      for (const auto& [account, grant] : grants_) {
-        if (grant->session == id) SendPositions(session.get(), grant.get());
-      }
-      return;
+    Session* session = message.has_open() ? SessionOf(message.open(), changes->peer) : nullptr;
+    if (session == nullptr || session->changes != nullptr) {
+      return CloseChanges(changes, absl::AbortedError("of no session"));
     }
-    return CloseChanges(changes, absl::AbortedError("of no session"));
+    session->changes = changes;
+    changes->session = session;
+    for (const auto& [account, grant] : grants_) {
+      if (grant->session == session->id) SendPositions(session, grant.get());
+    }
+    return;
   }
   leases_.Heard(changes->session->id, now());
   if (message.has_batch()) return OnBatch(changes->session, message.batch());

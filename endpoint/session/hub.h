@@ -107,6 +107,8 @@ class Hub : public wire::AgentService, public ApiRoute {
   void SendWants(const Grant& grant, uint64_t seq, const std::vector<store::Want>& wants);
   void OnAsk(Session* session, const agent::v1::SnapshotAsk& ask);
   void OnSnapshotEnded(Grant* grant, const store::SnapshotOutcome& outcome);
+  // Whose streams `open` opens, if the certificate is the session's own; null: nobody's.
+  Session* SessionOf(const agent::v1::Open& open, const wire::Peer& peer);
   void CloseSession(SessionId id, const std::string& why);
   // Streams on which nobody says who they are.
   void CloseStrangers();
@@ -152,6 +154,9 @@ class Hub : public wire::AgentService, public ApiRoute {
   wire::LeaseTable leases_;
   wire::SnapshotAdmission admission_;
   std::map<SessionId, std::unique_ptr<Session>> sessions_;
+  std::map<std::string, Session*> by_session_id_;
+  std::map<std::string, size_t> sessions_of_;   // by identity
+  std::map<std::string, size_t> exchanges_of_;  // by identity
   std::vector<std::unique_ptr<Changes>>
       changes_;  // streams, also those not joined to a session yet
   std::map<Exchange*, std::unique_ptr<Exchange>> exchanges_;
@@ -159,10 +164,9 @@ class Hub : public wire::AgentService, public ApiRoute {
   uint64_t next_call_ = 1;
   std::map<base::U128, registry::Account> accounts_;
   std::map<base::U128, std::unique_ptr<Grant>> grants_;
-  std::map<base::U128, store::Seen> seen_;     // of grants that ended
-  std::set<base::U128> lost_commits_;          // until a grant that audits them was sent
-  std::set<base::U128> untold_;                // whose agents have not been sent every position yet
-  std::map<std::string, size_t> sessions_of_;  // by identity
+  std::map<base::U128, store::Seen> seen_;  // of grants that ended
+  std::set<base::U128> lost_commits_;       // until a grant that audits them was sent
+  std::set<base::U128> untold_;             // whose agents have not been sent every position yet
   std::map<base::U128, Refusals> refusals_;
   SessionId next_session_ = 1;
   uint64_t next_grant_ = 1;

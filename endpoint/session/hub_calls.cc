@@ -10,22 +10,23 @@ namespace fairlead::endpoint {
 
 namespace {
 
+// Streams of one identity: those that wait, of each session, and those that carry calls.
+constexpr size_t kIdle = 4;
+constexpr size_t kMostCalls = 1000;
 constexpr size_t kPiece = size_t{64} << 10;  // of a request's body
 constexpr size_t kMostWaiting = 1000;        // calls that wait for a stream of one session
-constexpr size_t kMostExchanges = 2000;      // streams of one identity
 constexpr base::Duration kForAStream = base::seconds(10);
 
 }  // namespace
 
 wire::StreamHandler<v1::ExchangeUp>* Hub::OnExchange(
     const wire::Peer& peer, std::unique_ptr<wire::StreamSender<v1::ExchangeDown>> sender) {
-  const auto others = std::count_if(exchanges_.begin(), exchanges_.end(), [&](const auto& one) {
-    return one.second->peer.identity == peer.identity;
-  });
-  if (static_cast<size_t>(others) >= kMostExchanges) {
+  size_t& others = exchanges_of_[peer.identity];
+  if (others >= kMostCalls + kIdle * options_.sessions_per_identity) {
     sender->End(absl::ResourceExhaustedError("too many Exchange streams"));
     return nullptr;
   }
+  ++others;
   auto exchange = std::make_unique<Exchange>();
   exchange->hub = this;
   exchange->opened = now();
@@ -42,6 +43,8 @@ void Hub::CloseExchange(Exchange* exchange, const absl::Status& why) {
   if (found == exchanges_.end()) return;
   const std::shared_ptr<Exchange> gone = std::move(found->second);
   exchanges_.erase(found);
+  const auto others = exchanges_of_.find(gone->peer.identity);
+  if (--others->second == 0) exchanges_of_.erase(others);
   if (gone->session != nullptr) std::erase(gone->session->idle, exchange);
   gone->sender->End(why);
   gone->sender.reset();
@@ -65,15 +68,9 @@ void Hub::CloseExchanges(Session* session, const absl::Status& why) {
 
 void Hub::OnExchangeMessage(Exchange* exchange, v1::ExchangeUp message) {
   if (exchange->session == nullptr) {
-    // As with Changes: the certificate must be the session's, too.
-    const auto session = std::find_if(sessions_.begin(), sessions_.end(), [&](const auto& one) {
-      return message.has_open() && one.second->session_id == message.open().session_id() &&
-             one.second->peer.identity == exchange->peer.identity;
-    });
-    if (session == sessions_.end()) {
-      return CloseExchange(exchange, absl::AbortedError("of no session"));
-    }
-    exchange->session = session->second.get();
+    Session* session = message.has_open() ? SessionOf(message.open(), exchange->peer) : nullptr;
+    if (session == nullptr) return CloseExchange(exchange, absl::AbortedError("of no session"));
+    exchange->session = session;
     exchange->session->idle.push_back(exchange);
     return SendCalls(exchange->session);
   }
