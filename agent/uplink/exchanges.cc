@@ -24,6 +24,10 @@ class Exchanges::One : public wire::StreamHandler<v1::ExchangeDown>, public ApiA
     sender_->Send(std::move(open));
     return true;
   }
+  void Stop() {
+    call_.reset();
+    sender_.reset();
+  }
   [[nodiscard]] bool idle() const { return !taken_; }
 
   void OnMessage(v1::ExchangeDown message) override {
@@ -90,6 +94,11 @@ Exchanges::Exchanges(wire::AgentChannel* channel, std::string session_id, StartA
 }
 
 Exchanges::~Exchanges() = default;
+
+void Exchanges::Stop() {
+  later_.reset();
+  for (const auto& one : all_) one->Stop();
+}
 
 void Exchanges::OpenIdle() {
   auto idle = std::count_if(all_.begin(), all_.end(), [](const auto& one) { return one->idle(); });

@@ -49,6 +49,9 @@ class Exchanges {
   Exchanges(wire::AgentChannel* channel, std::string session_id, StartApiCall start,
             base::Loop* loop);
   ~Exchanges();
+  // The session is over: every call is cancelled and every stream ends now. What is left may go
+  // later, also from inside a callback of one of them.
+  void Stop();
 
  private:
   class One;

@@ -90,6 +90,7 @@ void Uplink::Lost(const std::string& why) {
   remains->channel = std::move(channel_);
   remains->control = std::move(control_);
   remains->changes = std::move(changes_);
+  if (exchanges_) exchanges_->Stop();
   remains->exchanges = std::move(exchanges_);
   remains->control->sender.reset();
   if (remains->changes) remains->changes->lane.reset();
