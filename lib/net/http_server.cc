@@ -72,6 +72,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void LookForEnd();
   void Flush();
   void OnWritten(error_code error);
+  void OnAnswered();
   std::string HeaderText(int status, const Headers& headers, std::optional<size_t> length) const;
 
   template <typename Function>
@@ -368,6 +369,12 @@ void Connection::Respond(uint64_t request, int status, const Headers& headers, s
 
 void Connection::Queue(uint64_t request, std::string bytes, bool last) {
   if (request != request_ || closed || !chunked_ || answered_) return;
+  if (head_request_) {  // its answer has ended with the headers (RFC 9110 section 9.3.2)
+    queued_bytes -= bytes.size();
+    answered_ = last;
+    if (last && !writing_ && out_.empty()) OnAnswered();
+    return;
+  }
   if (last) {
     answered_ = true;
     queued_bytes += 5;
@@ -405,6 +412,10 @@ void Connection::OnWritten(error_code error) {
   if (drained_) drained_();
   if (!out_.empty()) return Flush();
   if (!answered_) return lowest().expires_never();
+  OnAnswered();
+}
+
+void Connection::OnAnswered() {
   if (keep_alive_) return ReadRequest();
   if (!tls_) {
     error_code ignored;

@@ -167,6 +167,24 @@ TEST_F(HttpServerTest, AClientThatGoesBehindWhatItHadSentIsNoticed) {
   EXPECT_TRUE(AwaitClosed(responders_[0].get()));
 }
 
+TEST_F(HttpServerTest, TheAnswerToHeadHasNoBodyHoweverItIsGiven) {
+  Client client(server_->port());
+  for (size_t i = 0; i < 4; ++i) {
+    client.Send("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n");
+    AwaitRequests(i + 1);
+    if (i % 2 == 0) {
+      responders_[i]->Begin(200, "text/plain");
+      responders_[i]->Write("data");
+      responders_[i]->End();
+    } else {
+      responders_[i]->Send(200, "text/plain", "data");
+    }
+    const std::string head = client.ReadUntil("\r\n\r\n");
+    EXPECT_EQ(head.find("HTTP/1.1 200"), 0U) << head;
+    EXPECT_EQ(head.find("data"), std::string::npos) << head;
+  }
+}
+
 TEST_F(HttpServerTest, AStreamIsToldWhatTheNetworkTook) {
   Client client(server_->port());
   client.Send("GET /watch HTTP/1.1\r\nHost: x\r\n\r\n");
