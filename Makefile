@@ -49,9 +49,9 @@ demo: deps build $(DEMO_NEEDS) ## two real clusters, Fairlead installed, and wha
 e2e: build cluster ## black-box tests against a real API server (SUITE=name for one file)
 	@FAIRLEAD_BIN=$(CURDIR)/$(BUILD)/bin tools/check/e2e.sh $(SUITE)
 
-chaos: build cluster ## seeded faults while writers run, judged by a ledger (FAULTS=60 SEED=n DATABASE=postgresql|mariadb|sqlite ONLY='agent killed')
+chaos: build cluster ## seeded faults while writers run, judged by a ledger (FAULTS=60 SEED=n DATABASE=postgresql|mariadb|sqlite ONLY='agent killed' CLOCKS=true)
 	@FAIRLEAD_BIN=$(CURDIR)/$(BUILD)/bin "$(FAIRLEAD_CACHE)/venv/bin/python" -m e2e.chaos --faults $(or $(FAULTS),60) \
-	  --database $(or $(DATABASE),postgresql) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) $(if $(ONLY),--only '$(ONLY)')
+	  --database $(or $(DATABASE),postgresql) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) $(if $(ONLY),--only '$(ONLY)') $(if $(filter true,$(CLOCKS)),--true-clocks)
 
 mutants: deps ## break rules on purpose, one at a time; each must turn its test red
 	@tools/check/mutants.py

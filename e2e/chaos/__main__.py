@@ -17,7 +17,7 @@ import traceback
 
 from e2e.chaos import report
 from e2e.chaos.driver import Run
-from e2e.chaos.rig import Rig
+from e2e.chaos.rig import Rig, WallClock
 
 SECONDS_A_FAULT, SECONDS_AROUND = 15, 300  # bounds, not what they take
 
@@ -29,6 +29,8 @@ def parse():
     parser.add_argument("--database", choices=("postgresql", "mariadb", "sqlite"), default="postgresql")
     parser.add_argument("--rate", type=int, default=60)
     parser.add_argument("--only", default="", help="the name of one fault, again and again")
+    parser.add_argument("--true-clocks", action="store_true",
+                        help="no clock jumps, and so no libfaketime, under which gRPC's threads take a core: for gaps")
     parser.add_argument("--keep", action="store_true", help="keep logs and database files also when nothing was found")
     return parser.parse_args()
 
@@ -40,7 +42,7 @@ def enter_namespaces(options):
         return
     os.environ["CHAOS_NAMESPACE"] = "own"
     command = [sys.executable, "-m", "e2e.chaos", "--faults", options.faults, "--seed", options.seed, "--database", options.database,
-               "--rate", options.rate, "--only", options.only] + ["--keep"] * options.keep
+               "--rate", options.rate, "--only", options.only] + ["--keep"] * options.keep + ["--true-clocks"] * options.true_clocks
     os.execvp(inside[0], inside + ["--", "sh", "-c", "ip link set lo up && exec \"$@\"", "sh"] + [str(part) for part in command])
 
 
@@ -62,7 +64,10 @@ def main():
     directory.chmod(0o755)
     again = f"make chaos FAULTS={options.faults} SEED={options.seed} DATABASE={options.database} RATE={options.rate}"
     again += f" ONLY='{options.only}'" if options.only else ""
+    again += " CLOCKS=true" if options.true_clocks else ""
     say(f"seed {options.seed}: {again}")
+    if options.true_clocks or (options.only and "clock" not in options.only):
+        WallClock.library = None
     run, failed = None, True
     try:
         rig = Rig(directory, options.database)

@@ -49,7 +49,7 @@ class Run:
         if self._rig.loss.problem:
             lacking["loss"] = self._rig.loss.problem
         if self._rig.agents[0].clock.library is None:
-            lacking["clock"] = "libfaketime is not installed"
+            lacking["clock"] = "no libfaketime"
         return lacking
 
     def go(self):

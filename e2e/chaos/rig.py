@@ -27,7 +27,8 @@ ACCOUNT, IDENTITY = "prod", "agent-1"
 
 
 class WallClock:
-    """A program's wall clock, moved by libfaketime while the program runs; its monotonic clock and this machine stay."""
+    """A program's wall clock, moved by libfaketime while the program runs; its monotonic clock and this machine stay. It takes its
+    price: gRPC's threads ask the moved clock for the time and wait by the machine's, so that they never wait."""
     library = next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), None)
 
     def __init__(self, file):
