@@ -57,6 +57,10 @@ void Relay::OnHead(const agent::v1::ApiHead& head) {
 void Relay::OnData(std::string data) {
   if (!responder_ || !begun_ || bodiless_ != 0) return;
   told_ += data.size();
+  if (told_ > credited_ + kWindow) {
+    responder_ = nullptr;
+    return route_->CancelCall(call_);
+  }
   responder_->Write(std::move(data));
 }
 

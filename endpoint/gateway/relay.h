@@ -18,7 +18,8 @@ void FailAsCluster(net::HttpResponder& responder, int code, const std::string& r
 // One API call's answer on its way to the client. A client that reads slowly slows the API server
 // down; one that went cancels.
 //
-// Bounds: kWindow bytes between the API server and the client, and one stream window of HTTP/2.
+// Bounds: kWindow bytes between the API server and the client, and one stream window of HTTP/2; an
+// agent that sends more than twice kWindow is cut off.
 // On the route's loop, but for Start().
 class Relay : public ApiListener, public std::enable_shared_from_this<Relay> {
  public:

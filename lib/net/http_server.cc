@@ -35,6 +35,20 @@ using boost::system::error_code;
 
 constexpr std::chrono::milliseconds kLookForEnd{500};
 
+// A name of token characters that we use, and a value without control characters (RFC 9110 section
+// 5): what a handler was given by others may not end the line.
+bool HeaderOk(std::string_view name, std::string_view value) {
+  const auto in_name = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.';
+  };
+  const auto in_value = [](char c) {
+    return c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f);
+  };
+  return !name.empty() && std::all_of(name.begin(), name.end(), in_name) &&
+         std::all_of(value.begin(), value.end(), in_value);
+}
+
 class ServerCore;
 
 // What a responder and its connection share. Fields without a lock belong to the I/O thread.
@@ -323,13 +337,11 @@ void Connection::RefuseRequest(http::status status) {
           base::StrCat(std::string(http::obsolete_reason(status)), "\n"), false);
 }
 
-// Beast refuses what is no header's name or value.
 std::string Connection::HeaderText(int status, const Headers& headers,
                                    std::optional<size_t> length) const {
   http::response<http::empty_body> response(static_cast<http::status>(status), 11);
   for (const auto& [name, value] : headers) {
-    const auto line_ends = [](char c) { return c == '\r' || c == '\n'; };
-    if (std::none_of(value.begin(), value.end(), line_ends)) response.insert(name, value);
+    if (HeaderOk(name, value)) response.insert(name, value);
   }
   response.keep_alive(keep_alive_);
   if (status == 204 || status == 304) {

@@ -26,7 +26,8 @@ struct HttpServerRequest {
   std::string peer_address;
 };
 
-// The answer to one request, with the headers given and what concerns the connection: Send() once,
+// The answer to one request, with the headers given (but for those that are none: a name or value
+// with what may not be in it) and what concerns the connection: Send() once,
 // or Begin(), any number of Write(), End(). Any thread. When the last reference goes before an
 // answer the connection is closed; before End() the stream is cut, which the client sees as an
 // error and not as an end.

@@ -142,6 +142,17 @@ TEST_F(RelayTest, CreditIsWhatTheClientTook) {
   EXPECT_THAT(credits_, ElementsAre(Relay::kWindow + Relay::kWindow / 4));
 }
 
+TEST_F(RelayTest, AnAgentThatSendsFarMoreThanItsCreditIsCutOff) {
+  Start();
+  Head(200);
+  listener_->OnData(std::string(2 * Relay::kWindow, 'x'));
+  EXPECT_THAT(cancelled_, IsEmpty());
+  listener_->OnData("x");
+  EXPECT_THAT(cancelled_, ElementsAre(7U));
+  EXPECT_EQ(client_->body.size(), 2 * Relay::kWindow);
+  EXPECT_FALSE(client_->ended) << "it does not look whole";
+}
+
 TEST_F(RelayTest, AClientThatWentEndsTheCall) {
   Start();
   Head(200);

@@ -191,12 +191,16 @@ TEST_F(HttpServerTest, AStreamIsToldWhatTheNetworkTook) {
   AwaitRequests(1);
   std::atomic<int> told = 0;
   responders_[0]->OnDrain([&] { ++told; });
-  responders_[0]->Begin(
-      200, {{"content-type", "text/plain"}, {"audit-id", "7"}, {"x-bad", "a\r\nb: c"}});
+  responders_[0]->Begin(200, {{"content-type", "text/plain"},
+                              {"audit-id", "7"},
+                              {"x-bad", "a\r\nb: c"},
+                              {"x\r\nb: c", "d"},
+                              {"y: z", "e"}});
   responders_[0]->Write("data");
   const std::string head = client.ReadUntil("\r\n\r\n");
   EXPECT_NE(head.find("audit-id: 7\r\n"), std::string::npos) << head;
   EXPECT_EQ(head.find("b: c"), std::string::npos) << head;
+  EXPECT_EQ(head.find("y: z"), std::string::npos) << head;
   EXPECT_NE(client.ReadUntil("data"), "");
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
   while (responders_[0]->QueuedBytes() > 0 && std::chrono::steady_clock::now() < until) {
