@@ -12,6 +12,7 @@ import zstandard
 from e2e.support.system import ROOT
 
 SERVICE = "/fairlead.agent.v1.AgentService/"
+HISTORY = 16 << 10  # bytes of the payloads before that prefix the next
 CODEC_NONE, CODEC_ZSTD = 1, 2
 
 
@@ -36,7 +37,9 @@ class Tap(grpc.GenericRpcHandler):
         self.clear()
         self._types = {("Enroll", "up"): self.wire.EnrollRequest, ("Enroll", "down"): self.wire.EnrollResponse,
                        ("Control", "up"): self.wire.ControlUp, ("Control", "down"): self.wire.ControlDown,
-                       ("Changes", "up"): self.wire.ChangesUp, ("Changes", "down"): self.wire.ChangesDown}
+                       ("Changes", "up"): self.wire.ChangesUp, ("Changes", "down"): self.wire.ChangesDown,
+                       ("Exchange", "up"): self.wire.ExchangeUp, ("Exchange", "down"): self.wire.ExchangeDown}
+        self._histories = {}  # of (account, term): the last of its prefixed payloads
         # A subchannel of its own for each tap, and no waiting after the endpoint was away.
         self._channel = grpc.insecure_channel(target, [("grpc.max_receive_message_length", 8 << 20), ("grpc.use_local_subchannel_pool", 1),
                                                        ("grpc.max_reconnect_backoff_ms", 200)])
@@ -99,7 +102,11 @@ class Tap(grpc.GenericRpcHandler):
     def _payload(self, batch):
         raw = batch.payload
         if batch.codec == CODEC_ZSTD:
-            raw = zstandard.ZstdDecompressor().decompress(raw, max_output_size=16 << 20)
+            known = self._histories.get((batch.account_uid, batch.term), b"") if batch.prefixed else b""
+            prefix = zstandard.ZstdCompressionDict(known, zstandard.DICT_TYPE_RAWCONTENT) if known else None
+            raw = zstandard.ZstdDecompressor(dict_data=prefix).decompress(raw, max_output_size=16 << 20)
+            if batch.prefixed:
+                self._histories[batch.account_uid, batch.term] = (known + raw)[-HISTORY:]
         elif batch.codec != CODEC_NONE:
             raise ValueError(f"codec {batch.codec}")
         return self.wire.Payload.FromString(raw)
