@@ -87,6 +87,8 @@ def test_two_accounts_of_one_cluster_whose_namespaces_overlap(work, plane, api):
             made.agents.append(system.Agent(made.directory / name, made.endpoint, "agent-1", name, plane.agent_kubeconfig, made.port + 2 + number))
         storms = [Storm(api, name, writes=300, rate=150, threads=2, seed=90 + number, kinds=("ConfigMap", "Pod")).start()
                   for number, name in enumerate(spaces)]
+        # One that dies between the spending of its token and its certificate can never enrol again.
+        wait_for("the first agent has enrolled", lambda: made.endpoint.account("left")["status"]["connected"])
         made.agents[0].kill()
         made.agents[0].start()
         for storm in storms:
