@@ -221,6 +221,7 @@ v1::Hello Agent::MakeHello() {
   hello.add_codecs(v1::CODEC_ZSTD);
   hello.add_codecs(v1::CODEC_NONE);
   hello.add_hash_algorithms(v1::HASH_SHA256_128);
+  hello.add_features(wire::kFeatureExchange);
   hello.set_agent_version(options_.version);
   hello.set_revision(options_.revision);
   hello.set_instance_id(options_.instance_id);

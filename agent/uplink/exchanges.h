@@ -38,9 +38,9 @@ using StartApiCall = std::function<std::unique_ptr<ApiCall>(const v1::ApiRequest
 
 // A session's Exchange streams: some are open and wait for a request, others carry one each.
 //
-// Bounds: the body of a request, `kMaxApiBody`; data beyond the credit, one stream window of
-// HTTP/2. Loop thread only; destroyed before the channel. Tests:
-// unit/agent/uplink/exchanges_test.cc.
+// Bounds: the body of a request, `kMaxApiBody`; what is told beyond the credit is the caller's.
+// Loop thread only; destroyed before the channel. Tests, against a hub:
+// unit/endpoint/session/hub_calls_test.cc.
 class Exchanges {
  public:
   static constexpr size_t kIdle = 2;

@@ -29,7 +29,7 @@ void Relay::Start(ApiRoute* route, base::Loop* loop, const base::U128& account, 
   loop->Post([route, loop, account, request = std::move(request),
               responder = std::move(responder)]() mutable {
     if (responder->closed()) return;
-    const auto relay = std::make_shared<Relay>(route, loop, responder);
+    const auto relay = std::make_shared<Relay>(route, responder);
     relay->call_ = route->StartCall(account, std::move(request), relay);
     responder->OnDrain([loop, weak = std::weak_ptr(relay)] {
       loop->Post([weak] {
@@ -39,8 +39,8 @@ void Relay::Start(ApiRoute* route, base::Loop* loop, const base::U128& account, 
   });
 }
 
-Relay::Relay(ApiRoute* route, base::Loop* loop, std::shared_ptr<net::HttpResponder> responder)
-    : route_(route), loop_(loop), responder_(std::move(responder)) {}
+Relay::Relay(ApiRoute* route, std::shared_ptr<net::HttpResponder> responder)
+    : route_(route), responder_(std::move(responder)) {}
 
 void Relay::OnHead(const agent::v1::ApiHead& head) {
   if (!responder_ || std::exchange(begun_, true)) return;

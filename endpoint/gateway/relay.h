@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 
@@ -21,7 +20,7 @@ void FailAsCluster(net::HttpResponder& responder, int code, const std::string& r
 // Bounds: kWindow bytes between the API server and the client, and one stream window of HTTP/2; an
 // agent that sends more than twice kWindow is cut off.
 // On the route's loop, but for Start().
-class Relay : public ApiListener, public std::enable_shared_from_this<Relay> {
+class Relay : public ApiListener {
  public:
   static constexpr uint64_t kWindow = uint64_t{1} << 20;
 
@@ -29,7 +28,7 @@ class Relay : public ApiListener, public std::enable_shared_from_this<Relay> {
   static void Start(ApiRoute* route, base::Loop* loop, const base::U128& account,
                     ApiRequest request, std::shared_ptr<net::HttpResponder> responder);
 
-  Relay(ApiRoute* route, base::Loop* loop, std::shared_ptr<net::HttpResponder> responder);
+  Relay(ApiRoute* route, std::shared_ptr<net::HttpResponder> responder);
   void OnHead(const agent::v1::ApiHead& head) override;
   void OnData(std::string data) override;
   void OnEnd(const absl::Status& status) override;
@@ -38,7 +37,6 @@ class Relay : public ApiListener, public std::enable_shared_from_this<Relay> {
   void Drained();
 
   ApiRoute* route_;
-  base::Loop* loop_;
   std::shared_ptr<net::HttpResponder> responder_;  // null when nothing more is to be said
   uint64_t call_ = 0;
   uint64_t told_ = 0;

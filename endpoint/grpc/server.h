@@ -19,15 +19,15 @@ struct GrpcServerOptions {
   bool plaintext = false;  // loopback only; the configuration checks it
   std::string trust_domain;
   size_t memory_quota_bytes = size_t{512} << 20;
-  // Of one stream, messages that its agent has not read yet; beyond, the stream ends. The most that
-  // is sent at once are the positions of an agent's accounts, about 600 bytes a kind and watch.
+  // Of one stream, messages that its agent has not read yet; beyond, the stream ends. What is sent
+  // in bulk (positions, bodies of API requests) looks at unsent_bytes() or is 4 MiB at most.
   size_t max_unsent_bytes = size_t{32} << 20;
 };
 
 // The agents' gRPC listener. Calls `service` on `loop`; both must outlive the server.
 //
 // A client certificate is asked for and verified when given; calls without one carry a Peer with an
-// empty identity, and only OnEnroll is reached by those: Control and Changes answer
+// empty identity, and only OnEnroll is reached by those: Control, Changes and Exchange answer
 // Unauthenticated.
 class GrpcServer {
  public:

@@ -45,7 +45,10 @@ void Hub::CloseExchange(Exchange* exchange, const absl::Status& why) {
   exchanges_.erase(found);
   const auto others = exchanges_of_.find(gone->peer.identity);
   if (--others->second == 0) exchanges_of_.erase(others);
-  if (gone->session != nullptr) std::erase(gone->session->idle, exchange);
+  if (gone->session != nullptr) {
+    gone->session->exchanges.erase(exchange);
+    std::erase(gone->session->idle, exchange);
+  }
   gone->sender->End(why);
   gone->sender.reset();
   if (gone->call != 0) {
@@ -56,11 +59,7 @@ void Hub::CloseExchange(Exchange* exchange, const absl::Status& why) {
 }
 
 void Hub::CloseExchanges(Session* session, const absl::Status& why) {
-  std::vector<Exchange*> own;
-  for (const auto& [stream, one] : exchanges_) {
-    if (one->session == session) own.push_back(stream);
-  }
-  for (Exchange* one : own) CloseExchange(one, why);
+  while (!session->exchanges.empty()) CloseExchange(*session->exchanges.begin(), why);
   for (const uint64_t call : std::exchange(session->waiting, {})) {
     EndCall(call, absl::UnavailableError("the agent's session ended"));
   }
@@ -71,8 +70,9 @@ void Hub::OnExchangeMessage(Exchange* exchange, v1::ExchangeUp message) {
     Session* session = message.has_open() ? SessionOf(message.open(), exchange->peer) : nullptr;
     if (session == nullptr) return CloseExchange(exchange, absl::AbortedError("of no session"));
     exchange->session = session;
-    exchange->session->idle.push_back(exchange);
-    return SendCalls(exchange->session);
+    session->exchanges.insert(exchange);
+    session->idle.push_back(exchange);
+    return SendCalls(session);
   }
   leases_.Heard(exchange->session->id, now());
   const auto call = calls_.find(exchange->call);
@@ -108,6 +108,12 @@ uint64_t Hub::StartCall(const base::U128& account, ApiRequest request,
       grant == grants_.end() ? sessions_.end() : sessions_.find(grant->second->session);
   if (session == sessions_.end()) {
     return refuse(absl::UnavailableError("no agent of the account is connected"));
+  }
+  const auto& features = session->second->hello.features();
+  if (std::find(features.begin(), features.end(), wire::kFeatureExchange) == features.end()) {
+    return refuse(absl::UnavailableError(base::StrCat("the account's agent, version ",
+                                                      session->second->hello.agent_version(),
+                                                      ", takes no API requests; update it")));
   }
   if (session->second->waiting.size() >= kMostWaiting) {
     return refuse(absl::ResourceExhaustedError("too many requests wait for the account's agent"));

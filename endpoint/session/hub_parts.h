@@ -35,7 +35,8 @@ struct Hub::Session : wire::StreamHandler<v1::ControlUp> {
   wire::Peer peer;
   std::unique_ptr<wire::StreamSender<v1::ControlDown>> control;
   Changes* changes = nullptr;
-  std::deque<Exchange*> idle;    // streams that wait for a call
+  std::set<Exchange*> exchanges;
+  std::deque<Exchange*> idle;    // of these, those that wait for a call
   std::deque<uint64_t> waiting;  // calls that wait for a stream
   bool greeted = false;
   std::string session_id;

@@ -4,7 +4,6 @@
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
@@ -21,6 +20,7 @@
 
 #include "lib/base/strings.h"
 #include "lib/log/log.h"
+#include "lib/net/response_head.h"
 #include "lib/net/server_tls.h"
 
 namespace fairlead::net {
@@ -35,31 +35,15 @@ using boost::system::error_code;
 
 constexpr std::chrono::milliseconds kLookForEnd{500};
 
-// A name of token characters that we use, and a value without control characters (RFC 9110 section
-// 5): what a handler was given by others may not end the line.
-bool HeaderOk(std::string_view name, std::string_view value) {
-  const auto in_name = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.';
-  };
-  const auto in_value = [](char c) {
-    return c == '\t' || (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f);
-  };
-  return !name.empty() && std::all_of(name.begin(), name.end(), in_name) &&
-         std::all_of(value.begin(), value.end(), in_value);
-}
-
 class ServerCore;
 
 // What a responder and its connection share. Fields without a lock belong to the I/O thread.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(ServerCore* core, tcp::socket socket)
-      : core_(core), end_timer_(socket.get_executor()) {
-    tcp_.emplace(std::move(socket));
-  }
+      : core_(core), end_timer_(socket.get_executor()), tcp_(std::move(socket)) {}
   Connection(ServerCore* core, tcp::socket socket, std::shared_ptr<ssl::context> context)
-      : core_(core), context_(std::move(context)), end_timer_(socket.get_executor()) {
+      : core_(core), end_timer_(socket.get_executor()), context_(std::move(context)) {
     tls_.emplace(std::move(socket), *context_);
   }
   void Start();
@@ -87,7 +71,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Flush();
   void OnWritten(error_code error);
   void OnAnswered();
-  std::string HeaderText(int status, const Headers& headers, std::optional<size_t> length) const;
 
   template <typename Function>
   void WithStream(Function function) {
@@ -99,6 +82,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   }
 
   ServerCore* core_;  // used only by handlers that run, so never after Stop()
+  asio::steady_timer end_timer_;
   std::shared_ptr<ssl::context> context_;
   std::optional<beast::tcp_stream> tcp_;
   std::optional<beast::ssl_stream<beast::tcp_stream>> tls_;
@@ -108,7 +92,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string peer_address_;
   std::deque<std::string> out_;
   std::function<void()> drained_;
-  asio::steady_timer end_timer_;
   bool writing_ = false;
   bool answered_ = false;  // the whole answer is in out_
   bool keep_alive_ = false;
@@ -332,33 +315,8 @@ void Connection::LookForEnd() {
 void Connection::RefuseRequest(http::status status) {
   keep_alive_ = false;
   head_request_ = false;
-  Respond(++request_, static_cast<int>(status),
-          {{"content-type", "text/plain"}, {"cache-control", "no-store"}},
+  Respond(++request_, static_cast<int>(status), AnswerHeaders("text/plain"),
           base::StrCat(std::string(http::obsolete_reason(status)), "\n"), false);
-}
-
-std::string Connection::HeaderText(int status, const Headers& headers,
-                                   std::optional<size_t> length) const {
-  http::response<http::empty_body> response(static_cast<http::status>(status), 11);
-  for (const auto& [name, value] : headers) {
-    if (HeaderOk(name, value)) response.insert(name, value);
-  }
-  response.keep_alive(keep_alive_);
-  if (status == 204 || status == 304) {
-    // RFC 9112 section 6.3: these end with their headers.
-  } else if (length) {
-    response.content_length(*length);
-  } else {
-    response.chunked(true);
-  }
-  std::string text =
-      base::StrCat("HTTP/1.1 ", status, " ",
-                   std::string(http::obsolete_reason(static_cast<http::status>(status))), "\r\n");
-  for (const auto& field : response) {
-    text +=
-        base::StrCat(std::string(field.name_string()), ": ", std::string(field.value()), "\r\n");
-  }
-  return text + "\r\n";
 }
 
 void Connection::WatchDrain(uint64_t request, std::function<void()> told) {
@@ -370,8 +328,8 @@ void Connection::Respond(uint64_t request, int status, const Headers& headers, s
                          bool chunked) {
   if (request != request_ || closed) return;
   chunked_ = chunked;
-  std::string text =
-      HeaderText(status, headers, chunked ? std::nullopt : std::optional(body.size()));
+  std::string text = ResponseHead(status, headers,
+                                  chunked ? std::nullopt : std::optional(body.size()), keep_alive_);
   if (!head_request_) text += body;
   queued_bytes += text.size();
   out_.push_back(std::move(text));
@@ -393,11 +351,8 @@ void Connection::Queue(uint64_t request, std::string bytes, bool last) {
     out_.emplace_back("0\r\n\r\n");
     return Flush();
   }
-  char size[20];
-  std::snprintf(size, sizeof size, "%zx\r\n", bytes.size());
-  const size_t framing = std::char_traits<char>::length(size) + 2;
-  out_.push_back(base::StrCat(std::string(size), bytes, "\r\n"));
-  queued_bytes += framing;
+  out_.push_back(Chunk(bytes));
+  queued_bytes += out_.back().size() - bytes.size();
   Flush();
 }
 

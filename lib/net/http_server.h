@@ -26,6 +26,11 @@ struct HttpServerRequest {
   std::string peer_address;
 };
 
+// Of an answer of our own.
+inline Headers AnswerHeaders(std::string_view content_type) {
+  return {{"content-type", std::string(content_type)}, {"cache-control", "no-store"}};
+}
+
 // The answer to one request, with the headers given (but for those that are none: a name or value
 // with what may not be in it) and what concerns the connection: Send() once,
 // or Begin(), any number of Write(), End(). Any thread. When the last reference goes before an
@@ -36,13 +41,12 @@ class HttpResponder {
   virtual ~HttpResponder() = default;
   virtual void Send(int status, const Headers& headers, std::string body) = 0;
   void Send(int status, std::string_view content_type, std::string body) {
-    Send(status, {{"content-type", std::string(content_type)}, {"cache-control", "no-store"}},
-         std::move(body));
+    Send(status, AnswerHeaders(content_type), std::move(body));
   }
   // A chunked answer of unknown length; not of a status that has no body (204, 304).
   virtual void Begin(int status, const Headers& headers) = 0;
   void Begin(int status, std::string_view content_type) {
-    Begin(status, {{"content-type", std::string(content_type)}, {"cache-control", "no-store"}});
+    Begin(status, AnswerHeaders(content_type));
   }
   virtual void Write(std::string data) = 0;
   virtual void End() = 0;

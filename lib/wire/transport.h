@@ -27,7 +27,7 @@ namespace fairlead::wire {
 
 // Welcome.features: this endpoint echoes Mark and takes Fragment.
 inline constexpr char kFeaturePace[] = "pace";
-// Hello.features and Welcome.features: API requests go over Exchange streams.
+// Hello.features and Welcome.features: this end knows Exchange streams.
 inline constexpr char kFeatureExchange[] = "exchange";
 
 // Receives one direction of a stream.

@@ -136,6 +136,8 @@ MUTANTS = [
     ("a token that outlives its account", "endpoint/registry/registry.cc", '"DELETE FROM account_tokens WHERE account = ?"',
      '"DELETE FROM account_tokens WHERE name = ?"',
      "unit_endpoint_store", "Databases/AccountTokensTest.ATokenEndsWithItsTimeAndWithItsAccount/Sqlite"),
+    ("a request under whatever grant there is", "agent/account/account.cc", "if (Current(request.account_uid(), request.term())) {", "if (calls_.size() < 1000) {",
+     "unit_agent_account", "AccountCallsTest.ARequestGoesOnlyUnderTheGrantItIsOf"),
     ("impersonation is passed on", "agent/account/api_calls.cc", '!name.starts_with("impersonate-")', "true",
      "unit_agent_account", "ApiCallsTest.ARequestGoesWithTheAccountsOwnCredentials"),
     ("an answer that broke off looks whole", "endpoint/gateway/relay.cc", "  if (begun_) return;\n", "  if (begun_) return responder->End();\n",

@@ -153,6 +153,17 @@ TEST_F(HubCallsTest, WithoutAStreamACallWaitsTenSeconds) {
   EXPECT_FALSE(waits->end.has_value());
 }
 
+TEST_F(HubCallsTest, AnAgentOfBeforeIsAskedForNothing) {
+  exchanges_.reset();
+  agent_->Leave();
+  const auto old = Connect("old");
+  old->Claim("prod");
+  ASSERT_NE(old->grant(), nullptr);
+  const auto answer = Ask("/api");
+  EXPECT_EQ(answer->end, absl::UnavailableError(
+                             "the account's agent, version , takes no API requests; update it"));
+}
+
 TEST_F(HubCallsTest, AStreamOfAnotherIdentityTakesNoCall) {
   exchanges_.reset();
   loop_.Run();

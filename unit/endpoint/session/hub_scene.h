@@ -55,6 +55,7 @@ class TestAgent {
     v1::ControlUp hello;
     hello.mutable_hello()->add_protocol_versions(1);
     hello.mutable_hello()->set_instance_id(instance);
+    if (instance != "old") hello.mutable_hello()->add_features(wire::kFeatureExchange);
     if (seen) {
       v1::ShardSeen* one = hello.mutable_hello()->add_seen();
       one->set_account_uid(seen->account_uid);
