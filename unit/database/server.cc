@@ -45,18 +45,22 @@ std::vector<pid_t> Family(pid_t root) {
   return family;
 }
 
-// Whether every thread of the process is.
-bool Stopped(pid_t process) {
+// Whether every thread of the process is in this state; also when it is no more.
+bool Is(char wanted, pid_t process) {
   std::error_code gone;
   const std::filesystem::directory_iterator tasks(base::StrCat("/proc/", process, "/task"), gone);
-  return std::all_of(begin(tasks), end(tasks), [](const auto& task) {
+  return std::all_of(begin(tasks), end(tasks), [wanted](const auto& task) {
     std::ifstream file(task.path() / "stat");
     std::string line;
     std::getline(file, line);
     const size_t state = line.rfind(')') + 2;
-    return state >= line.size() || line[state] == 'T';
+    return state >= line.size() || line[state] == wanted;
   });
 }
+
+bool Stopped(pid_t process) { return Is('T', process); }
+// Or dead and not waited for.
+bool Gone(pid_t process) { return Is('Z', process); }
 
 }  // namespace
 
@@ -127,8 +131,16 @@ absl::Status DatabaseServer::Start() {
 
 void DatabaseServer::Kill() {
   if (pid_ == 0) return;
+  kill(pid_, SIGSTOP);  // it has no more children from now on
+  const std::vector<pid_t> family = Family(pid_);
   Signal(SIGKILL);
   waitpid(pid_, nullptr, 0);
+  // PostgreSQL does not start while a process of the one before has its shared memory.
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  while (!std::all_of(family.begin(), family.end(), Gone) &&
+         std::chrono::steady_clock::now() < until) {
+    std::this_thread::yield();
+  }
   pid_ = 0;
   std::error_code ignored;
   std::filesystem::remove(folder_ + "/data/postmaster.pid", ignored);
